@@ -1,0 +1,50 @@
+# What one does with this project. One profile and one target directory for all of it, so that
+# nothing is built twice.
+
+# Where rustup puts cargo, if this shell is older than that.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+# Given to the command that a target runs: make demo ARGS="--seconds 20"
+ARGS ?=
+# Given to every cargo that builds.
+CARGO_FLAGS ?=
+
+CARGO_BUILD := --release $(CARGO_FLAGS)
+CLICKS := $(or $(CARGO_TARGET_DIR),target)/release/clicks
+
+.PHONY: demo test build bench deny clean
+
+# A generator of clicks and the graph in one process, until Ctrl-C.
+#
+# On a terminal it is a job of its own (set -m), so that Ctrl-C ends it and not make, which would
+# fail. That is only possible in the foreground: when make's process group is the terminal's.
+demo: build
+	@if [ -t 0 ] && read -r _ _ _ _ group _ _ front _ 2>/dev/null </proc/$$$$/stat \
+		&& [ "$$group" = "$$front" ]; then set -m; fi; \
+	$(CLICKS) demo $(ARGS); status=$$?; exit $$status
+
+# Everything that CI runs.
+test:
+	@scripts/need.sh cc cargo cargo-fmt cargo-clippy
+	cargo fmt --all --check
+	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
+	cargo test $(CARGO_BUILD) --workspace $(ARGS)
+	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_BUILD) --workspace --no-deps
+
+build:
+	@scripts/need.sh cc cargo
+	cargo build $(CARGO_BUILD) --bin clicks
+
+# The graph and a plain loop over the same clicks.
+bench:
+	@scripts/need.sh cc cargo
+	cargo bench $(CARGO_FLAGS) --bench graph -- $(ARGS)
+
+# Licences, bans, sources and advisories of all dependencies.
+deny:
+	@cargo deny --version >/dev/null 2>&1 \
+		|| { echo 'cargo-deny is missing; run: cargo install --locked cargo-deny' >&2; exit 1; }
+	cargo deny check
+
+clean:
+	cargo clean

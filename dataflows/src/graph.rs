@@ -1,0 +1,70 @@
+//! The whole system as one dataflow.
+//!
+//! ```text
+//!     ingest         records of Kafka, files or the raw log, decoded and clocked
+//!        │  └──────────────▶ notes     positions, clocks, marks
+//!     split ───────────────▶ rejects
+//!        │ clicks
+//!     keep_first ──────────▶ tallies   a click delivered twice counts once
+//!        │
+//!     match_filters
+//!        │ cells             (minute, filter, ad)
+//!     settle                 combined per worker until they are told
+//!        │
+//!     count ───────────────▶ counts
+//!        │
+//!     rank ────────────────▶ ranks
+//! ```
+//!
+//! A click's *minute* says when it happened and is part of the key. Its *epoch* says when the
+//! graph learnt of it and is the timely timestamp. A late click is thus an ordinary update: an old
+//! minute changes at a new epoch.
+
+use timely::dataflow::Scope;
+
+use crate::click::Reject;
+use crate::count::{Change, count};
+use crate::gauge::Gauges;
+use crate::horizon::advances;
+use crate::ingest::{Ingest, ingest};
+use crate::keep_first::{Tally, keep_first};
+use crate::match_filters::match_filters;
+use crate::options::Options;
+use crate::rank::{List, rank};
+use crate::settle::settle;
+use crate::split::split;
+use crate::time::Epoch;
+use crate::{Notes, Updates};
+
+/// Everything the graph tells the outside world.
+pub struct Outputs<'scope> {
+    /// Changed counts of cells.
+    pub counts: Updates<'scope, Change>,
+    /// Lists of the most clicked ads.
+    pub ranks: Updates<'scope, List>,
+    /// Records that are not clicks.
+    pub rejects: Updates<'scope, Reject>,
+    /// How many clicks of each kind there were.
+    pub tallies: Updates<'scope, Tally>,
+    /// Where the partitions stand, and what was decided of them.
+    pub notes: Notes<'scope>,
+}
+
+/// Assembles the graph on this worker. All workers must assemble the same graph.
+pub fn assemble<'scope>(
+    scope: Scope<'scope, Epoch>,
+    options: &Options,
+    gauges: &Gauges,
+) -> (Ingest, Outputs<'scope>) {
+    let (ingest, entries, notes) = ingest(scope, options);
+    let advances = advances(notes.clone(), options);
+
+    let (clicks, rejects) = split(entries, advances.clone(), options);
+    let (clicks, tallies) = keep_first(clicks, advances.clone(), options, gauges);
+    let cells = match_filters(clicks, &options.filters);
+    let cells = settle(cells, options);
+    let counts = count(cells, advances.clone(), options, gauges);
+    let ranks = rank(counts.clone(), advances, options, gauges);
+
+    (ingest, Outputs { counts, ranks, rejects, tallies, notes })
+}

@@ -1,0 +1,175 @@
+//! Records enter the graph: decoded once, clocked, and given their epoch.
+//!
+//! ```text
+//!                  ┌─ Partition: decoder, clock, marks ─▶ entries
+//! source ─ push ─▶ │        … one per partition
+//!                  └─ at the end of each epoch ─────────▶ notes: progress, marks
+//! ```
+//!
+//! Each partition holds the right to speak at the least epoch that its next record may have. The
+//! frontier is the least of these. A partition that is asleep gives up epochs without a record;
+//! should a record then have an earlier one by its own clock, it is lifted, and the lift leaves as
+//! a mark. See `docs/design.md`, "What the log does not determine".
+
+use std::collections::BTreeMap;
+
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
+use timely::dataflow::operators::ActivateCapability;
+use timely::dataflow::operators::core::unordered_input::{UnorderedHandle, UnorderedInput};
+
+use crate::decode::{Decoder, SchemaError};
+use crate::options::Options;
+use crate::partition::{Note, Partition, Start};
+use crate::split::Entry;
+use crate::time::{Epoch, Millis};
+use crate::{Notes, Updates};
+
+/// A record of a log.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// Its offset in its partition.
+    pub offset: u64,
+    /// When the log took it, if the log says so.
+    pub log_time: Option<Millis>,
+    /// What it holds, or its beginning where it is longer than any record that is decoded.
+    pub value: &'a [u8],
+    /// Its whole length.
+    pub bytes: u64,
+}
+
+/// The way into the graph for the partitions of one worker.
+pub struct Ingest {
+    handles: Handles,
+    /// Kept for partitions to come, and moved on with the frontier.
+    spare: Option<Rights>,
+    partitions: BTreeMap<u32, Partition>,
+    options: Options,
+}
+
+/// Where entries and notes go in.
+pub(crate) struct Handles {
+    entries: Handle<(Entry, Epoch, isize)>,
+    notes: Handle<Note>,
+}
+
+type Handle<D> = UnorderedHandle<Epoch, CapacityContainerBuilder<Vec<D>>>;
+
+impl Handles {
+    /// Sends all `entries`, which are of the epoch of `rights`.
+    pub(crate) fn send(&mut self, entries: &mut Vec<(Entry, Epoch, isize)>, rights: &Rights) {
+        if !entries.is_empty() {
+            self.entries.activate().session(&rights.entries).give_iterator(entries.drain(..));
+        }
+    }
+
+    /// Sends `note` at the epoch of `rights`.
+    pub(crate) fn note(&mut self, note: Note, rights: &Rights) {
+        self.notes.activate().session(&rights.notes).give(note);
+    }
+}
+
+/// The right to speak at an epoch, on both streams.
+#[derive(Clone)]
+pub(crate) struct Rights {
+    entries: ActivateCapability<Epoch>,
+    notes: ActivateCapability<Epoch>,
+}
+
+impl Rights {
+    /// The least epoch at which one may still speak.
+    pub(crate) fn epoch(&self) -> Epoch {
+        *self.entries.time()
+    }
+
+    /// Gives up the epochs before `epoch`.
+    pub(crate) fn downgrade(&mut self, epoch: Epoch) {
+        self.entries.downgrade(&epoch);
+        self.notes.downgrade(&epoch);
+    }
+}
+
+/// Opens the graph to the records of this worker's partitions.
+pub fn ingest<'scope>(
+    scope: Scope<'scope, Epoch>,
+    options: &Options,
+) -> (Ingest, Updates<'scope, Entry>, Notes<'scope>) {
+    let ((entries, entries_right), entry_stream) = scope.new_unordered_input();
+    let ((notes, notes_right), note_stream) = scope.new_unordered_input();
+    let mut spare = Rights { entries: entries_right, notes: notes_right };
+    spare.downgrade(options.epoch(0));
+    let ingest = Ingest {
+        handles: Handles { entries, notes },
+        spare: Some(spare),
+        partitions: BTreeMap::new(),
+        options: options.clone(),
+    };
+    (ingest, Updates::new(entry_stream), note_stream)
+}
+
+impl Ingest {
+    /// Opens a partition, at the time `now` of a monotonic clock.
+    pub fn open(&mut self, start: Start, decoder: Decoder, now: Millis) {
+        let rights = self.spare.clone().expect("no partition appears after the end");
+        let number = start.partition;
+        let mut partition = Partition::new(start, decoder, rights, now);
+        partition.move_on(0, &self.options, &mut self.handles);
+        self.partitions.insert(number, partition);
+    }
+
+    /// Gives a CSV partition its header.
+    ///
+    /// # Errors
+    ///
+    /// When the header lacks a column.
+    pub fn header(&mut self, partition: u32, line: &[u8]) -> Result<(), SchemaError> {
+        self.partitions.get_mut(&partition).expect(KNOWN).header(line)
+    }
+
+    /// Takes the next record of a partition.
+    pub fn push(&mut self, partition: u32, record: Record<'_>, now: Millis) {
+        let partition = self.partitions.get_mut(&partition).expect(KNOWN);
+        partition.push(record, now, &self.options, &mut self.handles);
+    }
+
+    /// Takes note that a partition has been read up to before `next`, its true end if `at_end`.
+    pub fn read_to(&mut self, partition: u32, next: u64, at_end: bool, now: Millis) {
+        let partition = self.partitions.get_mut(&partition).expect(KNOWN);
+        partition.read_to(next, at_end, now, &mut self.handles);
+        partition.move_on(0, &self.options, &mut self.handles);
+    }
+
+    /// Closes a partition that will have no more records.
+    pub fn close(&mut self, partition: u32) {
+        let partition = self.partitions.remove(&partition).expect(KNOWN);
+        partition.close(&self.options, &mut self.handles);
+    }
+
+    /// Gives up the right to open partitions.
+    pub fn close_spare(&mut self) {
+        self.spare = None;
+    }
+
+    /// Lets the partitions for which `asleep` holds, and those to come, give up the epochs before
+    /// `epoch`.
+    pub fn move_on(&mut self, epoch: Epoch, asleep: impl Fn(&Partition) -> bool) {
+        for partition in self.partitions.values_mut().filter(|partition| asleep(partition)) {
+            partition.move_on(epoch, &self.options, &mut self.handles);
+        }
+        if let Some(spare) = self.spare.as_mut().filter(|spare| spare.epoch() < epoch) {
+            spare.downgrade(epoch);
+        }
+    }
+
+    /// The open partitions, by number.
+    pub fn partitions(&self) -> impl Iterator<Item = &Partition> {
+        self.partitions.values()
+    }
+
+    /// An open partition.
+    pub fn partition(&self, number: u32) -> Option<&Partition> {
+        self.partitions.get(&number)
+    }
+}
+
+const KNOWN: &str = "what is read is an open partition";

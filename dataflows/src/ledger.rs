@@ -1,0 +1,121 @@
+//! The ledger: the log of a job's commits, as it is written and read.
+//!
+//! The first line opens the job and says on what its meaning depends. Each further line is a
+//! commit: up to which epoch everything is told, which positions led there, what was decided on
+//! the way (marks), the job's totals, and a digest over the commit's rows. A line also holds the
+//! hash of the line before, so that a reader can check the chain without trusting the storage.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// Where a partition is read next, and its clock there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The partition's number.
+    pub partition: u32,
+    /// The file that is the partition, without its compression; absent for a topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The first offset whose epoch is greater than the commit's.
+    pub offset: u64,
+    /// The partition's own clock before that offset.
+    pub clock: Time,
+    /// The event time of a click that waits for another to move the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jump: Option<Time>,
+}
+
+/// A decision that the log does not determine: the record at `offset` has a clock of at least
+/// `clock`, because its partition slept or a floor lifted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Mark {
+    /// The partition's number.
+    pub partition: u32,
+    /// The record's offset.
+    pub offset: u64,
+    /// The clock that the record has at least.
+    pub clock: Time,
+}
+
+/// The line that opens a job's ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    /// The job.
+    pub job: String,
+    /// Always 0.
+    pub commit: u64,
+    /// The version of the program that opened it.
+    pub version: String,
+    /// When it was opened, by the wall clock.
+    pub started: Time,
+    /// Where it began to read.
+    pub positions: Vec<Position>,
+    /// What the meaning of the rows depends on.
+    pub meaning: serde_json::Value,
+}
+
+/// A commit: rows of closed epochs made visible together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// The job.
+    pub job: String,
+    /// Its number, from 1, without gaps.
+    pub commit: u64,
+    /// All epochs up to it are closed and told.
+    pub epoch: Time,
+    /// Positions that changed since the last commit; all of them once a minute.
+    pub positions: Vec<Position>,
+    /// The decisions that these rows rest on.
+    pub marks: Vec<Mark>,
+    /// The greatest event time taken so far, where it lies further beyond every clock than
+    /// `ahead_max`: how far into the future state may reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<Time>,
+    /// The job's totals up to `epoch`.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Rows of `counts` in this commit.
+    pub counts: u64,
+    /// Rows of `ranks` in this commit.
+    pub ranks: u64,
+    /// Rows of `rejects` in this commit.
+    pub rejects: u64,
+    /// In a directory, the lengths of the result logs with this commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Lengths>,
+    /// SHA-256 over the value lines of this commit: counts, ranks, rejects.
+    pub digest: String,
+    /// SHA-256 of the ledger line before this one, without its LF.
+    pub previous: String,
+    /// Whether the input is complete, and everything settled.
+    pub closed: bool,
+}
+
+/// Totals of a job: `records` = `clicks` + `duplicates` + `rejected` + `skipped`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Records read.
+    pub records: u64,
+    /// First copies.
+    pub clicks: u64,
+    /// Further copies.
+    pub duplicates: u64,
+    /// Records that do not count.
+    pub rejected: u64,
+    /// Clicks before the time from which a replay tells.
+    pub skipped: u64,
+    /// First copies that were learnt after their minute had settled.
+    pub late: u64,
+}
+
+/// Bytes of each result log that are committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// Of `JOB.counts.jsonl`.
+    pub counts: u64,
+    /// Of `JOB.ranks.jsonl`.
+    pub ranks: u64,
+    /// Of `JOB.rejects.jsonl`.
+    pub rejects: u64,
+}

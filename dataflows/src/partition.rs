@@ -1,0 +1,279 @@
+//! One partition on its way into the graph: its clock, its epoch, its marks.
+//!
+//! ```text
+//! record ─▶ decode ─▶ clock ─▶ epoch = least multiple of refresh > max(clock, lift)
+//!                                   └─ raised by sleep, floor or mark ─▶ mark, lift
+//! ```
+//!
+//! Epochs never fall along a partition, so each is one contiguous range of offsets. When one ends,
+//! a note at that epoch says where it ended, and how far the clock had come.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::click::{Coordinates, QUOTE_BYTES_MAX, Refusal, Reject};
+use crate::clock::Clock;
+use crate::decode::{Decoder, SchemaError};
+use crate::horizon::Advance;
+use crate::ingest::{Handles, Record, Rights};
+use crate::ledger::Mark;
+use crate::options::Options;
+use crate::split::{Arrival, Entry};
+use crate::time::{Epoch, Millis, Time};
+
+/// What a partition tells of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Note {
+    /// At the end of an epoch.
+    Progress(Progress),
+    /// When a record was lifted.
+    Mark(Mark),
+}
+
+impl Note {
+    /// The epoch of which it tells.
+    pub fn epoch(&self, refresh_ms: Millis) -> Epoch {
+        match self {
+            Note::Progress(progress) => progress.epoch,
+            Note::Mark(mark) => mark.clock.0 + refresh_ms,
+        }
+    }
+}
+
+/// What a partition has brought up to the end of an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The partition's number.
+    pub partition: u32,
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The first offset whose epoch is greater.
+    pub offset: u64,
+    /// The partition's own clock there.
+    pub clock: Clock,
+    /// The greatest event time of its clicks.
+    pub reach: Millis,
+    /// Records of this epoch.
+    pub records: u64,
+}
+
+impl Progress {
+    /// What others need to know of it.
+    pub fn advance(&self, options: &Options) -> Advance {
+        let Progress { epoch, clock, reach, .. } = *self;
+        Advance { epoch, clock: clock.clock, reach, closed: epoch - options.refresh_ms }
+    }
+}
+
+/// Where a partition begins, and what was decided of it before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Start {
+    /// The partition's number.
+    pub partition: u32,
+    /// The first offset to read.
+    pub offset: u64,
+    /// The clock before it.
+    pub clock: Clock,
+    /// Marks from that offset on: offset and clock.
+    pub marks: BTreeMap<u64, Millis>,
+    /// From each of these offsets on, epochs are greater than the one beside it.
+    pub floors: Vec<(u64, Epoch)>,
+    /// The job has committed what lies before this offset.
+    pub committed: u64,
+}
+
+/// One partition on its way into the graph.
+pub struct Partition {
+    number: u32,
+    decoder: Decoder,
+    marks: BTreeMap<u64, Millis>,
+    floors: Vec<(u64, Epoch)>,
+    committed: u64,
+    rights: Rights,
+    /// Its own clock.
+    clock: Clock,
+    /// What its last mark says: the clock that gives the epoch is at least this.
+    lift: Millis,
+    /// The next offset to read.
+    next: u64,
+    /// The greatest event time of its clicks.
+    reach: Millis,
+    /// Entries of the current epoch that have not been sent.
+    unsent: Vec<(Entry, Epoch, isize)>,
+    /// Records of the current epoch.
+    records: u64,
+    /// When the clock last rose, by a monotonic clock.
+    risen_at: Millis,
+    /// When it was last seen at its true end.
+    ended_at: Option<Millis>,
+}
+
+impl Partition {
+    /// A partition that begins at `start`.
+    pub(crate) fn new(start: Start, decoder: Decoder, rights: Rights, now: Millis) -> Partition {
+        Partition {
+            number: start.partition,
+            decoder,
+            marks: start.marks,
+            floors: start.floors,
+            committed: start.committed,
+            rights,
+            clock: start.clock,
+            lift: 0,
+            next: start.offset,
+            reach: start.clock.clock,
+            unsent: Vec::new(),
+            records: 0,
+            risen_at: now,
+            ended_at: None,
+        }
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The least epoch that it may still produce.
+    pub fn epoch(&self) -> Epoch {
+        self.rights.epoch()
+    }
+
+    /// The greater of its own clock and what lifted it.
+    pub fn clock(&self) -> Millis {
+        self.clock.clock.max(self.lift)
+    }
+
+    /// The next offset to read.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// For how long its clock has stood still.
+    pub fn still_ms(&self, now: Millis) -> Millis {
+        now.saturating_sub(self.risen_at)
+    }
+
+    /// Whether its clock has not risen for `idle_after_ms`, and it was at its true end meanwhile.
+    pub fn is_asleep(&self, idle_after_ms: Millis, now: Millis) -> bool {
+        self.still_ms(now) >= idle_after_ms
+            && self.ended_at.is_some_and(|ended_at| ended_at >= self.risen_at)
+            && !self.is_behind()
+    }
+
+    /// Whether it reads again what was committed before.
+    pub fn is_behind(&self) -> bool {
+        self.next < self.committed
+    }
+
+    pub(crate) fn header(&mut self, line: &[u8]) -> Result<(), SchemaError> {
+        self.decoder = self.decoder.with_header(line)?;
+        Ok(())
+    }
+
+    /// Takes the next record: decodes it, moves the clock, finds its epoch.
+    pub(crate) fn push(
+        &mut self,
+        record: Record<'_>,
+        now: Millis,
+        options: &Options,
+        handles: &mut Handles,
+    ) {
+        let mut clock = self.clock;
+        let found = self.decoder.decode(record.value).and_then(|decoded| {
+            let log_time = decoded.log_time.or(record.log_time);
+            clock.judge(decoded.click.event_ms, log_time, options)?;
+            Ok(decoded.click)
+        });
+        let own = options.epoch(clock.clock);
+        let unlifted = options.epoch(clock.clock.max(self.lift));
+        self.next = record.offset;
+        let epoch = unlifted.max(self.epoch_least(options));
+        self.end_epoch(epoch, handles);
+        if epoch > unlifted {
+            self.lift = epoch - options.refresh_ms;
+            let clock = Time(self.lift);
+            let mark = Mark { partition: self.number, offset: record.offset, clock };
+            handles.note(Note::Mark(mark), &self.rights);
+        }
+        if clock.clock > self.clock.clock || epoch > unlifted {
+            self.risen_at = now;
+        }
+        self.clock = clock;
+        let at = Coordinates { partition: self.number, offset: record.offset };
+        let entry = match found {
+            Ok(click) => {
+                self.reach = self.reach.max(click.event_ms);
+                match epoch > own {
+                    true => Entry::Lifted(Arrival { at, click }, record.value.to_vec()),
+                    false => Entry::Click(Arrival { at, click }),
+                }
+            }
+            Err(refusal) => Entry::Reject(reject(at, refusal, record)),
+        };
+        self.unsent.push((entry, epoch, 1));
+        self.records += 1;
+        self.next = record.offset + 1;
+    }
+
+    /// Takes note that it has been read up to before `next`, its true end if `at_end`.
+    pub(crate) fn read_to(&mut self, next: u64, at_end: bool, now: Millis, handles: &mut Handles) {
+        self.next = next;
+        handles.send(&mut self.unsent, &self.rights);
+        if at_end {
+            self.ended_at = Some(now);
+        }
+    }
+
+    /// Gives up the epochs before `epoch`, and those that its next record cannot have.
+    pub(crate) fn move_on(&mut self, epoch: Epoch, options: &Options, handles: &mut Handles) {
+        let least = self.epoch_least(options).max(options.epoch(self.clock()));
+        self.end_epoch(epoch.max(least), handles);
+    }
+
+    /// Tells where it ended.
+    pub(crate) fn close(mut self, options: &Options, handles: &mut Handles) {
+        self.move_on(0, options, handles);
+        handles.send(&mut self.unsent, &self.rights);
+        handles.note(Note::Progress(self.progress()), &self.rights);
+    }
+
+    /// The least epoch of the next record, whatever it holds: what was given up, marks, floor.
+    fn epoch_least(&self, options: &Options) -> Epoch {
+        let mark = self.marks.get(&self.next).copied();
+        let floors = self.floors.iter().filter(|(from, _)| self.next >= *from);
+        let lift = floors.map(|(_, epoch)| *epoch).chain(mark).filter(|clock| *clock > 0).max();
+        lift.map_or(0, |clock| options.epoch(clock)).max(self.rights.epoch())
+    }
+
+    /// Ends the current epoch if `epoch` is a later one: sends what is left, and tells of it.
+    fn end_epoch(&mut self, epoch: Epoch, handles: &mut Handles) {
+        if epoch <= self.rights.epoch() {
+            return;
+        }
+        handles.send(&mut self.unsent, &self.rights);
+        if self.records > 0 {
+            handles.note(Note::Progress(self.progress()), &self.rights);
+            self.records = 0;
+        }
+        self.rights.downgrade(epoch);
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            partition: self.number,
+            epoch: self.rights.epoch(),
+            offset: self.next,
+            clock: self.clock,
+            reach: self.reach,
+            records: self.records,
+        }
+    }
+}
+
+/// A record that is no click.
+fn reject(at: Coordinates, Refusal { reason, detail }: Refusal, record: Record<'_>) -> Reject {
+    let quote = record.value[..record.value.len().min(QUOTE_BYTES_MAX)].to_vec();
+    Reject { at, reason, detail, quote, bytes: record.bytes }
+}

@@ -1,0 +1,98 @@
+#!/bin/sh
+# Makes sure that tools are there: scripts/need.sh [TOOL...], by default cc and cargo.
+#
+# A missing one is installed through the system's package manager when run as root; else the
+# command that would is printed, and the script fails. Toolchains of Rust are never installed.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Prints what is wrong, and the command that mends it on a line of its own.
+fail() {
+    printf '%s\n' "need: $1" "${2:-}" >&2
+    exit 1
+}
+
+# The package manager of this system.
+manager() {
+    for name in apt-get dnf apk pacman zypper; do
+        if has "$name"; then
+            echo "$name"
+            return
+        fi
+    done
+}
+
+# The packages that hold tool $1 under package manager $2.
+packages() {
+    case "$1:$2" in
+        cc:apt-get) echo gcc libc6-dev ;;
+        cc:apk) echo gcc musl-dev ;;
+        cc:*) echo gcc ;;
+        c++:dnf | c++:zypper) echo gcc-c++ ;;
+        c++:pacman) echo gcc ;;
+        c++:*) echo g++ ;;
+        pkg-config:dnf) echo pkgconf-pkg-config ;;
+        pkg-config:apk | pkg-config:pacman) echo pkgconf ;;
+        *) echo "$1" ;;
+    esac
+}
+
+# The command by which package manager $1 installs the packages that follow.
+command_of() {
+    name=$1
+    shift
+    case "$name" in
+        apt-get) echo "apt-get update && apt-get install -y --no-install-recommends $*" ;;
+        dnf) echo "dnf install -y $*" ;;
+        apk) echo "apk add --no-cache $*" ;;
+        pacman) echo "pacman -Sy --noconfirm --needed $*" ;;
+        zypper) echo "zypper --non-interactive install $*" ;;
+    esac
+}
+
+need_cargo() {
+    has cargo || fail "cargo is missing; install Rust with this line, and open a new shell:" \
+        "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y"
+    least=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
+    found=$(cargo --version | sed 's/^cargo \([0-9]*\.[0-9]*\).*/\1/')
+    # The older of the two comes first.
+    older=$(printf '%s\n%s\n' "$least" "$found" | sort -t. -k1,1n -k2,2n | head -n 1)
+    [ "$older" = "$least" ] || fail "cargo is $found, and must be $least or newer; run this line:" \
+        "rustup update stable"
+}
+
+need_component() {
+    "cargo-$1" --version >/dev/null 2>&1 || fail "cargo $1 is missing; run this line:" \
+        "rustup component add $2"
+}
+
+missing=
+[ $# -gt 0 ] || set -- cc cargo
+for tool in "$@"; do
+    case "$tool" in
+        cargo) need_cargo ;;
+        cargo-fmt) need_component fmt rustfmt ;;
+        cargo-clippy) need_component clippy clippy ;;
+        *) has "$tool" || missing="$missing $tool" ;;
+    esac
+done
+[ -n "$missing" ] || exit 0
+
+name=$(manager)
+[ -n "$name" ] || fail "missing:$missing; no package manager is known here, so install them by hand"
+wanted=
+for tool in $missing; do
+    wanted="$wanted $(packages "$tool" "$name")"
+done
+# Each package is a word.
+# shellcheck disable=SC2086
+line=$(command_of "$name" $wanted)
+[ "$(id -u)" = 0 ] || fail "missing:$missing; run this line as root:" "$line"
+printf 'need: missing:%s; running: %s\n' "$missing" "$line" >&2
+DEBIAN_FRONTEND=noninteractive sh -c "$line" >&2
+for tool in $missing; do
+    has "$tool" || fail "$tool is still missing after: $line"
+done

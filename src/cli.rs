@@ -1,0 +1,302 @@
+//! The command line: everything the program can be asked to do.
+//!
+//! Values are turned into the types of the program here; `config` checks settings against each
+//! other.
+
+mod generate;
+mod results;
+mod value;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use timely::CommunicationConfig;
+
+pub use generate::{Clicks, Generate};
+pub use results::{ResultLog, RowFormat, Tail, TailFrom, Verify};
+pub use value::{Assignment, JobLocation, Position, job_name};
+
+use value::{directory, host};
+
+const EXAMPLES: &str = "\
+Examples:
+  clicks demo                                           all of it, with nothing to prepare
+  clicks generate --to clicks --clicks 1000000          clicks to count
+  clicks run --input clicks --output results --job ads  count them
+  clicks tail results ranks -f table                    the most clicked ads
+  clicks verify results --input clicks                  recount, and compare
+  clicks replay --input clicks --output results --job ads-2 \\
+      --marks-of results/ads                            the same again, from the past
+  clicks config show > clicks.toml                      all settings, to start from
+
+Exit codes: 0 done, or stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage or configuration;
+3 verification found a difference; 4 another instance owns the job";
+
+/// Counts ad clicks with one dataflow, live or from the past, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "clicks", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// How messages are written to stderr
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", display_order = 999)]
+    #[arg(env = "CLICKS_LOG_FORMAT", hide_env_values = true)]
+    pub log_format: LogFormat,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// The command line that `args` state, the program's name first.
+    ///
+    /// The error is to be printed by its own `exit`, which also serves `--help` and `--version`.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        let cli = Cli::try_parse_from(args)?;
+        match &cli.command {
+            Command::Run(run) => run.aggregate.cluster.check()?,
+            Command::Replay(replay) => replay.aggregate.cluster.check()?,
+            Command::Generate(generate) => generate.check()?,
+            _ => {}
+        }
+        Ok(cli)
+    }
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// One variant per verb. `main` matches on it, and does little else.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Aggregate clicks: a directory to its end, or as they arrive
+    Run(Run),
+    /// Aggregate recorded clicks again, between two positions, as a job of its own
+    Replay(Replay),
+    /// Write a reproducible stream of clicks with known truth
+    Generate(Generate),
+    /// Print the committed rows of a job
+    Tail(Tail),
+    /// Check ledger, digests and rows of a job; with its input, recount it
+    Verify(Verify),
+    /// Generate, aggregate and show clicks in one process
+    Demo(Demo),
+    /// Show what is set, and where it was set
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell that is to complete `clicks`
+        shell: Shell,
+    },
+}
+
+/// Where settings come from: flags, then `CLICKS_SECTION_KEY` variables, then the file.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Configuration")]
+pub struct ConfigArgs {
+    /// Settings and filters (TOML); `clicks config show` prints one to start from
+    #[arg(long, value_name = "FILE", env = "CLICKS_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+
+    /// Set one value, such as `job.refresh=500ms`; may be repeated, and the last one counts
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<Assignment>,
+
+    /// The name of the job and of its result logs; without it `job.name` [default: clicks]
+    #[arg(long, value_name = "NAME", value_parser = job_name)]
+    pub job: Option<String>,
+}
+
+/// Arguments that `run` and `replay` share.
+#[derive(Args, Debug)]
+pub struct Aggregate {
+    /// The clicks: a directory with a file for each partition
+    #[arg(long, short, value_name = "DIR", value_parser = directory)]
+    pub input: PathBuf,
+
+    /// Where the job's result logs are, or are to be made
+    #[arg(long, short, value_name = "DIR", value_parser = directory)]
+    pub output: PathBuf,
+
+    /// Print throughput, delays and memory when done
+    #[arg(long)]
+    pub stats: bool,
+
+    /// Show no progress bar on a terminal
+    #[arg(long)]
+    pub no_progress: bool,
+
+    /// The workers to run as.
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// Arguments of `clicks run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// Go on when the files end, and wait for what is appended, until interrupted
+    #[arg(long)]
+    pub follow: bool,
+
+    /// What is aggregated, whereto, and how.
+    #[command(flatten)]
+    pub aggregate: Aggregate,
+}
+
+/// Arguments of `clicks replay`.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// Where to start: `start`, an RFC 3339 time, or `PARTITION=OFFSET,...`
+    #[arg(long, value_name = "POSITION", default_value = "start")]
+    pub from: Position,
+
+    /// Where to stop: `end` (as it is at the start), a time, or `PARTITION=OFFSET,...`
+    #[arg(long, value_name = "POSITION", default_value = "end")]
+    pub until: Position,
+
+    /// The job whose marks to obey, so that the same rows come out byte for byte
+    #[arg(long, value_name = "RESULTS/JOB")]
+    pub marks_of: Option<JobLocation>,
+
+    /// The rest is as for `run`.
+    #[command(flatten)]
+    pub aggregate: Aggregate,
+}
+
+/// Which workers there are, and which of them run in this process.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Workers")]
+pub struct Cluster {
+    /// Worker threads of each process
+    #[arg(long, short, value_name = "COUNT", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+
+    /// Addresses of all processes, in the same order everywhere
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',', value_parser = host)]
+    pub hosts: Vec<String>,
+
+    /// Index of this process in `--hosts`, from 0
+    #[arg(long, value_name = "INDEX", default_value_t = 0, requires = "hosts")]
+    pub process: usize,
+}
+
+impl Cluster {
+    /// The same in timely's words.
+    pub fn communication(&self) -> CommunicationConfig {
+        let threads = usize::from(self.workers);
+        if self.hosts.len() < 2 {
+            return CommunicationConfig::Process(threads);
+        }
+        CommunicationConfig::Cluster {
+            threads,
+            process: self.process,
+            addresses: self.hosts.clone(),
+            report: false,
+            zerocopy: false,
+        }
+    }
+
+    fn check(&self) -> Result<(), clap::Error> {
+        let hosts = self.hosts.len().max(1);
+        if self.process < hosts {
+            return Ok(());
+        }
+        let highest = hosts - 1;
+        Err(wrong(format!("--process {} is none of --hosts: 0 to {highest}", self.process)))
+    }
+}
+
+/// Arguments of `clicks demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// How long it runs
+    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub seconds: u64,
+
+    /// Clicks a second
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub rate: u64,
+
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+/// What `clicks config` does.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every setting and filter with its origin, as a file for `--config`
+    Show(ConfigArgs),
+}
+
+/// A use that no single argument can refuse by itself.
+fn wrong(message: String) -> clap::Error {
+    use clap::CommandFactory;
+    Cli::command().error(clap::error::ErrorKind::ValueValidation, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Cli, String> {
+        Cli::read(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_replay_takes_what_a_run_takes() {
+        let line = "clicks replay --input in --output out --job again -w 2 --marks-of out/ads";
+        let more = "--from 2026-01-01T00:00:00Z --set job.top=5 --set job.emit=changes";
+        let cli = read(&format!("{line} {more} --log-format json")).unwrap();
+        let Command::Replay(replay) = cli.command else { panic!("it is a replay") };
+        assert_eq!(cli.log_format, LogFormat::Json);
+        assert_eq!(replay.until, Position::End);
+        assert_eq!(replay.marks_of.unwrap().job, "ads");
+        assert_eq!(replay.aggregate.config.set.len(), 2);
+        let CommunicationConfig::Process(2) = replay.aggregate.cluster.communication() else {
+            panic!("it has two workers")
+        };
+    }
+
+    #[test]
+    fn wrong_use_is_refused_with_the_reason() {
+        let run = "clicks run --input in --output out";
+        for (line, reason) in [
+            ("clicks run --input in".to_owned(), "--output <DIR>"),
+            ("clicks run --input kafka:clicks --output out".to_owned(), "directories, not topics"),
+            (format!("{run} --job .ads"), "the first no dot"),
+            (format!("{run} --set refresh"), "SECTION.KEY=VALUE"),
+            (format!("{run} -w 0"), "1..=1024"),
+            (format!("{run} --process 1"), "--hosts"),
+            (format!("{run} --hosts a:1,b:2 --process 2"), "none of --hosts: 0 to 1"),
+            (format!("{run} --hosts a:1,b"), "HOST:PORT"),
+            ("clicks generate --to in --late 1.5".to_owned(), "from 0 to 1"),
+            ("clicks generate --to in --late 0.6 --duplicates 0.5".to_owned(), "not below 1"),
+            ("clicks replay --input in --output out --from soon".to_owned(), "RFC 3339"),
+        ] {
+            let refused = read(&line).unwrap_err();
+            assert!(refused.contains(reason), "{line}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Values of arguments: how each is read, and what is said of one that cannot be.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clicks_dataflows::time::Time;
+
+/// A point in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Position {
+    /// Before the first record of every partition.
+    Start,
+    /// After the last record of every partition, as it is when asked.
+    End,
+    /// A time that resolves to offsets.
+    Time(Time),
+    /// An offset for each partition that is named.
+    Offsets(BTreeMap<u32, u64>),
+}
+
+impl FromStr for Position {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Position, &'static str> {
+        match text {
+            "start" => return Ok(Position::Start),
+            "end" => return Ok(Position::End),
+            _ => {}
+        }
+        if !text.contains('=') {
+            let wanted = "a position is start, end, an RFC 3339 time or PARTITION=OFFSET,...";
+            return text.parse().map(Position::Time).map_err(|_| wanted);
+        }
+        let mut offsets = BTreeMap::new();
+        for pair in text.split(',') {
+            let (partition, offset) = pair.split_once('=').ok_or(OFFSETS_WANTED)?;
+            let partition = partition.trim().parse().map_err(|_| OFFSETS_WANTED)?;
+            let offset = offset.trim().parse().map_err(|_| OFFSETS_WANTED)?;
+            if offsets.insert(partition, offset).is_some() {
+                return Err("a partition has one offset");
+            }
+        }
+        Ok(Position::Offsets(offsets))
+    }
+}
+
+const OFFSETS_WANTED: &str = "offsets are PARTITION=OFFSET,... in whole numbers, such as 0=12,1=0";
+
+/// A job where its results are: `RESULTS/JOB`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobLocation {
+    /// The directory with the job's result logs.
+    pub results: PathBuf,
+    /// The job.
+    pub job: String,
+}
+
+impl FromStr for JobLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<JobLocation, String> {
+        let Some((results, job)) = text.rsplit_once('/') else {
+            return Err("it is a directory and a job, such as results/ads".to_owned());
+        };
+        let results = if results.is_empty() { "/" } else { results };
+        Ok(JobLocation { results: directory(results)?, job: job_name(job)? })
+    }
+}
+
+/// A setting as `--set` takes it: `SECTION.KEY=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Section and key.
+    pub key: String,
+    /// The value as text.
+    pub value: String,
+}
+
+impl FromStr for Assignment {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Assignment, &'static str> {
+        let wanted = "a setting is SECTION.KEY=VALUE, such as job.refresh=500ms";
+        let (key, value) = text.split_once('=').ok_or(wanted)?;
+        Ok(Assignment { key: key.trim().to_owned(), value: value.to_owned() })
+    }
+}
+
+/// A job's name: it begins the names of the job's logs.
+pub fn job_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=100).contains(&text.len()) && text.chars().all(allowed) && !text.starts_with('.') {
+        return Ok(text.to_owned());
+    }
+    Err("a job's name is 1 to 100 of A-Z a-z 0-9 . _ -, the first no dot".to_owned())
+}
+
+/// A directory; logs elsewhere are refused rather than taken for one.
+pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" => Err("a directory has a name".to_owned()),
+        topic if topic.starts_with("kafka:") => {
+            Err("this version reads and writes directories, not topics".to_owned())
+        }
+        name => Ok(PathBuf::from(name)),
+    }
+}
+
+/// The address of a process.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        Some((name, port)) if !name.is_empty() && port.parse::<u16>().is_ok() => {
+            Ok(text.to_owned())
+        }
+        _ => Err("an address is HOST:PORT".to_owned()),
+    }
+}
+
+/// A part of the whole.
+pub(super) fn fraction(text: &str) -> Result<f64, String> {
+    number_between(text, 1.0).ok_or_else(|| "a part is a number from 0 to 1".to_owned())
+}
+
+/// Zipf's exponent.
+pub(super) fn skew(text: &str) -> Result<f64, String> {
+    number_between(text, 10.0).ok_or_else(|| "a skew is a number from 0 to 10".to_owned())
+}
+
+/// The number from 0 to `max` that `text` states; not one, if it states NaN.
+fn number_between(text: &str, max: f64) -> Option<f64> {
+    text.parse().ok().filter(|number| (0.0..=max).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read() {
+        let time = "2026-01-01T00:00:00Z".parse().unwrap();
+        for (text, position) in [
+            ("start", Position::Start),
+            ("end", Position::End),
+            ("2026-01-01T00:00:00Z", Position::Time(time)),
+            ("1=12, 0=7", Position::Offsets(BTreeMap::from([(0, 7), (1, 12)]))),
+        ] {
+            assert_eq!(text.parse(), Ok(position), "{text}");
+        }
+        for text in ["", "begin", "12", "0=", "0=1,", "0=1,0=2", "0=-1"] {
+            assert!(text.parse::<Position>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_job_is_named_with_its_results() {
+        let location: JobLocation = "a/results/ads".parse().unwrap();
+        assert_eq!((location.results.to_str(), location.job.as_str()), (Some("a/results"), "ads"));
+        for text in ["ads", "results/", "results/.ads", "kafka:/ads"] {
+            assert!(text.parse::<JobLocation>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_jobs_are_safe_in_file_names() {
+        for name in ["a", "ads", "ads-2.test_1", &"x".repeat(100)] {
+            assert!(job_name(name).is_ok(), "{name}");
+        }
+        for name in ["", ".ads", "a/b", "a b", "ä", &"x".repeat(101)] {
+            assert!(job_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn parts_are_numbers_from_0_to_1() {
+        assert_eq!(fraction("0.25"), Ok(0.25));
+        for text in ["-0.1", "1.01", "NaN", "inf", "", "1%"] {
+            assert!(fraction(text).is_err(), "{text}");
+        }
+    }
+}

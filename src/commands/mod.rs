@@ -1,0 +1,57 @@
+//! What each verb does, between the command line and the parts that do the work.
+
+pub mod demo;
+pub mod generate;
+pub mod run;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::cli::{Cli, Command, ConfigArgs, ConfigCommand};
+use crate::config::Config;
+use crate::failure::{Attempt, Failure};
+use crate::log;
+
+/// Does what the command line asks for.
+///
+/// # Errors
+///
+/// Whatever ends the command, with the exit code that says so.
+pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
+    log::set_format(cli.log_format);
+    match cli.command {
+        Command::Run(run) => run::run(&run),
+        Command::Replay(replay) => run::replay(&replay),
+        Command::Generate(generate) => generate::generate(&generate),
+        Command::Demo(demo) => demo::demo(&demo),
+        Command::Config(ConfigCommand::Show(args)) => {
+            print!("{}", config(&args)?.show());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Completions { shell } => {
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(shell, &mut command, "clicks", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Tail(_) | Command::Verify(_) => Err(Failure::new("not yet")),
+    }
+}
+
+/// The configuration, or why there is none.
+fn config(args: &ConfigArgs) -> Result<Config, Failure> {
+    Config::load(args, std::env::vars_os())
+        .attempt(|| "the configuration is refused".to_owned())
+        .map_err(Failure::as_refused)
+}
+
+/// A flag that SIGINT and SIGTERM set; the second signal ends the program at once.
+fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
+            .attempt(|| format!("cannot listen for signal {signal}"))?;
+    }
+    Ok(stop)
+}

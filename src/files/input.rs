@@ -1,0 +1,145 @@
+//! A directory of files as input: each file a partition, each line a record.
+//!
+//! A partition is named by its file, without its compression. Plain files may grow while they are
+//! followed; compressed ones are complete.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use clicks_dataflows::gauge::Gauge;
+
+use crate::failure::{Attempt, Failure};
+use crate::files::follow::LineFile;
+use crate::source::{Piece, Polled, Source};
+
+/// How partitions end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// Where the files end when they are read.
+    #[default]
+    Complete,
+    /// Never: lines may be appended, and files appear.
+    Followed,
+    /// At their lengths as they were found, or at given offsets, by the partition's name.
+    At(BTreeMap<String, Until>),
+}
+
+/// Where a partition ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Before an offset.
+    Offset(u64),
+    /// At a length in bytes of its plain file.
+    Bytes(u64),
+}
+
+/// Which files of a directory are partitions, and how their lines are taken.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    /// The directory.
+    pub path: PathBuf,
+    /// `jsonl` or `csv`.
+    pub extension: &'static str,
+    /// Whether a file's first line names the columns.
+    pub header: bool,
+    /// Bytes read of all files, as they lie on disk.
+    pub read: Gauge,
+}
+
+impl Directory {
+    /// The partitions, by name, with the files that hold them.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read, or two files are the same partition.
+    pub fn partitions(&self) -> Result<BTreeMap<String, PathBuf>, Failure> {
+        let attempt = || format!("cannot read the input directory {}", self.path.display());
+        let mut found = BTreeMap::new();
+        for entry in std::fs::read_dir(&self.path).attempt(attempt)? {
+            let path = entry.attempt(attempt)?.path();
+            let Some(name) = self.partition_name(&path) else { continue };
+            if let Some(other) = found.insert(name.clone(), path.clone()) {
+                return Err(Failure::refused(format!(
+                    "{} and {} are the same partition {name}: remove one",
+                    other.display(),
+                    path.display(),
+                )));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Bytes of all partitions, as they lie on disk.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Directory::partitions`].
+    pub fn bytes(&self) -> Result<u64, Failure> {
+        let paths = self.partitions()?.into_values();
+        Ok(paths.filter_map(|path| path.metadata().ok()).map(|file| file.len()).sum())
+    }
+
+    fn partition_name(&self, path: &Path) -> Option<String> {
+        let name = path.file_name()?.to_str()?;
+        let plain = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+        let stem = plain.strip_suffix(self.extension)?.strip_suffix('.')?;
+        (!stem.is_empty() && path.is_file()).then(|| plain.to_owned())
+    }
+}
+
+/// A directory of files as a source.
+pub struct DirectorySource {
+    directory: Directory,
+    end: End,
+    known: BTreeSet<String>,
+    files: BTreeMap<u32, LineFile>,
+}
+
+impl DirectorySource {
+    /// The partitions of `directory`, up to `end`.
+    pub fn new(directory: Directory, end: End) -> DirectorySource {
+        DirectorySource { directory, end, known: BTreeSet::new(), files: BTreeMap::new() }
+    }
+}
+
+impl Source for DirectorySource {
+    fn discover(&mut self) -> Result<Vec<String>, Failure> {
+        if !self.known.is_empty() && self.end != End::Followed {
+            return Ok(Vec::new());
+        }
+        let names = self.directory.partitions()?.into_keys();
+        let names = names.filter(|name| match &self.end {
+            End::At(ends) => ends.contains_key(name),
+            End::Complete | End::Followed => true,
+        });
+        Ok(names.filter(|name| self.known.insert(name.clone())).collect())
+    }
+
+    fn open(&mut self, partition: u32, name: &str, offset: u64) -> Result<(), Failure> {
+        let Some(path) = self.directory.partitions()?.remove(name) else {
+            return Err(Failure::refused(format!(
+                "{} is missing from {}: partition {partition} was read from it",
+                name,
+                self.directory.path.display(),
+            )));
+        };
+        let until = match &self.end {
+            End::At(ends) => ends.get(name).copied(),
+            End::Complete | End::Followed => None,
+        };
+        let followed = self.end == End::Followed;
+        let mut file = LineFile::open(&path, &self.directory, followed, until)?;
+        file.skip_to(offset)?;
+        self.files.insert(partition, file);
+        Ok(())
+    }
+
+    fn poll(
+        &mut self,
+        partition: u32,
+        limit: usize,
+        take: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<Polled, Failure> {
+        self.files.get_mut(&partition).expect("a polled partition is open").poll(limit, take)
+    }
+}

@@ -1,0 +1,6 @@
+//! Directories of files, as input and as output.
+
+pub mod disk;
+pub mod follow;
+pub mod input;
+pub mod results;

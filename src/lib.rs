@@ -1,0 +1,26 @@
+//! The command `clicks`: its command line, configuration, sources, sinks, and the worker's loop.
+//!
+//! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`.
+
+pub mod cli;
+pub mod commit;
+pub mod config;
+pub mod log;
+pub mod commands;
+pub mod duration;
+pub mod failure;
+pub mod files;
+pub mod generate;
+pub mod jobs;
+pub mod outbox;
+pub mod past;
+pub mod reader;
+pub mod progress;
+pub mod run;
+pub mod range;
+pub mod sink;
+pub mod source;
+pub mod steer;
+pub mod verify;
+pub mod watch;
+pub mod worker;

@@ -1,0 +1,118 @@
+//! What leaves the graph, gathered by epoch on the first worker until the epoch is closed.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use clicks_dataflows::click::Reject;
+use clicks_dataflows::count::Change;
+use clicks_dataflows::graph::Outputs;
+use clicks_dataflows::keep_first::Tally;
+use clicks_dataflows::ledger::Mark;
+use clicks_dataflows::options::Options;
+use clicks_dataflows::partition::{Note, Progress};
+use clicks_dataflows::rank::List;
+use clicks_dataflows::time::Epoch;
+use clicks_dataflows::{Stream, Updates};
+use timely::ExchangeData;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::ProbeHandle;
+use timely::dataflow::channels::pact;
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Operator, Probe};
+
+/// What one epoch tells.
+#[derive(Clone, Debug, Default)]
+pub struct Learnt {
+    /// Changed counts.
+    pub counts: Vec<Change>,
+    /// Changed lists.
+    pub ranks: Vec<List>,
+    /// Rejects.
+    pub rejects: Vec<Reject>,
+    /// How many clicks of each kind.
+    pub tallies: Vec<Tally>,
+    /// Where partitions ended the epoch.
+    pub progress: Vec<Progress>,
+    /// What was decided.
+    pub marks: Vec<Mark>,
+}
+
+impl Learnt {
+    /// Puts everything in the order in which it is told.
+    pub fn sort(&mut self) {
+        self.counts.sort_unstable_by(|a, b| {
+            let key = |change: &Change| (change.cell.minute, change.cell.filter);
+            a.cell.ad.cmp(&b.cell.ad).then_with(|| key(a).cmp(&key(b)))
+        });
+        self.ranks.sort_unstable_by_key(|list| list.group);
+        self.rejects.sort_unstable_by_key(|reject| reject.at);
+        self.progress.sort_unstable_by_key(|progress| progress.partition);
+        self.marks.sort_unstable();
+    }
+}
+
+/// The outputs of the graph, by epoch; whole on the first worker, empty on the others.
+pub struct Outbox {
+    epochs: Rc<RefCell<BTreeMap<Epoch, Learnt>>>,
+    probe: ProbeHandle<Epoch>,
+}
+
+impl Outbox {
+    /// Gathers `outputs`; of minutes before the first that is told there are no rows.
+    pub fn attach(outputs: Outputs<'_>, options: &Options) -> Outbox {
+        let from = options.from;
+        let outbox = Outbox { epochs: Rc::default(), probe: ProbeHandle::new() };
+        let counts = outputs.counts.filter(move |change| change.cell.minute >= from);
+        outbox.gather(updates(counts), |learnt, change| learnt.counts.push(change));
+        let ranks = outputs.ranks.filter(move |list| list.group.2 >= from);
+        outbox.gather(updates(ranks), |learnt, list| learnt.ranks.push(list));
+        outbox.gather(updates(outputs.rejects), |learnt, reject| learnt.rejects.push(reject));
+        outbox.gather(updates(outputs.tallies), |learnt, tally| learnt.tallies.push(tally));
+        let refresh_ms = options.refresh_ms;
+        let notes = outputs.notes.map(move |note| (note.epoch(refresh_ms), note));
+        outbox.gather(notes, |learnt, note| match note {
+            Note::Progress(progress) => learnt.progress.push(progress),
+            Note::Mark(mark) => learnt.marks.push(mark),
+        });
+        outbox
+    }
+
+    fn gather<D: ExchangeData>(
+        &self,
+        data: Stream<'_, (Epoch, D)>,
+        mut keep: impl FnMut(&mut Learnt, D) + 'static,
+    ) {
+        let epochs = Rc::clone(&self.epochs);
+        let by_lead = pact::Exchange::new(|_: &(Epoch, D)| 0);
+        let gathered = data.unary::<NoRows, _, _, _>(by_lead, "Gather", move |_, _| {
+            move |data, _| {
+                data.for_each(|_, data| {
+                    let mut epochs = epochs.borrow_mut();
+                    for (epoch, datum) in data.drain(..) {
+                        keep(epochs.entry(epoch).or_default(), datum);
+                    }
+                });
+            }
+        });
+        gathered.probe_with(&self.probe);
+    }
+
+    /// The least epoch of which more may come; none if nothing will.
+    pub fn open_from(&self) -> Option<Epoch> {
+        self.probe.with_frontier(|frontier| frontier.first().copied())
+    }
+
+    /// The least gathered epoch, if it is at most `last`.
+    pub fn take(&mut self, last: Epoch) -> Option<(Epoch, Learnt)> {
+        let mut epochs = self.epochs.borrow_mut();
+        let least = epochs.first_entry().filter(|entry| *entry.key() <= last)?;
+        Some(least.remove_entry())
+    }
+}
+
+type NoRows = CapacityContainerBuilder<Vec<()>>;
+
+fn updates<D: ExchangeData>(updates: Updates<'_, D>) -> Stream<'_, (Epoch, D)> {
+    updates.inner.map(|(datum, epoch, _)| (epoch, datum))
+}

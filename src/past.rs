@@ -1,0 +1,328 @@
+//! What a ledger says of a job's past: where it stands, and from where its state can be rebuilt.
+//!
+//! ```text
+//! ledger: opening ─ 1 ─ 2 ─ … ─ K ─ … ─ L        L: the last commit
+//!                               └── read again ──┘ silently, obeying the marks
+//! ```
+//!
+//! The state after L holds minutes that the horizon keeps. K is the newest commit so old that
+//! nothing read before it is among them: from its positions and clocks on, the same records come
+//! to the same epochs, and rebuild the same state.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+use std::path::Path;
+
+use clicks_dataflows::clock::Clock;
+use clicks_dataflows::horizon::first_minute;
+use clicks_dataflows::ledger::{Commit, Lengths, Mark, Opening, Position, Totals};
+use clicks_dataflows::options::Options;
+use clicks_dataflows::partition::Start;
+use clicks_dataflows::time::{Epoch, Millis, Minute};
+
+use crate::commit::sha256_hex;
+use crate::failure::{Attempt, Failure};
+use crate::files::disk::Disk;
+use crate::files::results::log_path;
+
+/// A ledger as it was read.
+pub struct Past {
+    opening: Opening,
+    briefs: Vec<Brief>,
+    positions: BTreeMap<u32, Position>,
+    marks: Vec<Mark>,
+    totals: Totals,
+    lengths: Lengths,
+    closed: bool,
+    last_line_hash: String,
+    /// Bytes of the ledger up to the end of its last whole line.
+    length: u64,
+    line_starts: Vec<u64>,
+}
+
+/// What going back needs to know of a commit.
+#[derive(Clone, Debug)]
+struct Brief {
+    epoch: Epoch,
+    clock: Millis,
+    reach: Millis,
+    digest: String,
+}
+
+/// A commit that is told again, and must come out the same.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its number.
+    pub commit: u64,
+    /// Its rows are of epochs after this one.
+    pub after: Epoch,
+    /// Its rows are of epochs up to this one.
+    pub epoch: Epoch,
+    /// Their digest.
+    pub digest: String,
+}
+
+/// Where to begin, so that the state comes out whole.
+pub struct GoBack {
+    /// Where each known partition begins.
+    pub starts: Vec<(String, Start)>,
+    /// The commits that must come out the same.
+    pub checks: Vec<Check>,
+}
+
+impl Past {
+    /// A job that begins with `opening`, whose ledger holds only that line.
+    pub fn begin(opening: Opening, line: &str) -> Past {
+        let positions = opening.positions.iter().map(|p| (p.partition, p.clone())).collect();
+        Past {
+            opening,
+            briefs: Vec::new(),
+            positions,
+            marks: Vec::new(),
+            totals: Totals::default(),
+            lengths: Lengths::default(),
+            closed: false,
+            last_line_hash: sha256_hex(&[line.as_bytes()]),
+            length: line.len() as u64 + 1,
+            line_starts: Vec::new(),
+        }
+    }
+
+    /// Reads the ledger of `job`; none if there is none, or not even its first line is whole.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or a whole line of it is no record of a ledger.
+    pub fn read(disk: &dyn Disk, directory: &Path, job: &str) -> Result<Option<Past>, Failure> {
+        let path = log_path(directory, job, "ledger");
+        let attempt = || format!("cannot read {}", path.display());
+        if disk.length(&path).attempt(attempt)?.is_none() {
+            return Ok(None);
+        }
+        let mut lines = disk.read(&path, 0).attempt(attempt)?;
+        let Some(line) = whole_line(&mut lines).attempt(attempt)? else { return Ok(None) };
+        let opening = serde_json::from_str(&line)
+            .attempt(|| format!("line 1 of {} opens no job", path.display()))?;
+        let mut past = Past::begin(opening, &line);
+        while let Some(line) = whole_line(&mut lines).attempt(attempt)? {
+            let number = past.briefs.len() + 2;
+            let commit: Commit = serde_json::from_str(&line)
+                .attempt(|| format!("line {number} of {} is no commit", path.display()))?;
+            if past.closed {
+                return Err(Failure::new(format!(
+                    "line {number} of {} follows the commit that closed the job",
+                    path.display()
+                )));
+            }
+            past.add(commit, &line);
+        }
+        Ok(Some(past))
+    }
+
+    fn add(&mut self, commit: Commit, line: &str) {
+        let clock = commit.positions.iter().map(|p| p.clock.0).max().unwrap_or(0).max(self.clock());
+        self.line_starts.push(self.length);
+        self.briefs.push(Brief {
+            epoch: commit.epoch.0,
+            clock,
+            reach: commit.reach.map_or(0, |reach| reach.0),
+            digest: commit.digest,
+        });
+        self.positions.extend(commit.positions.into_iter().map(|p| (p.partition, p)));
+        self.marks.extend(commit.marks);
+        self.totals = commit.totals;
+        self.lengths = commit.lengths.unwrap_or_default();
+        self.closed = commit.closed;
+        self.last_line_hash = sha256_hex(&[line.as_bytes()]);
+        self.length += line.len() as u64 + 1;
+    }
+
+    /// The job.
+    pub fn job(&self) -> &str {
+        &self.opening.job
+    }
+
+    /// The line that opened it.
+    pub fn opening(&self) -> &Opening {
+        &self.opening
+    }
+
+    /// How many commits it has.
+    pub fn commits(&self) -> u64 {
+        self.briefs.len() as u64
+    }
+
+    /// The last committed epoch, 0 if none.
+    pub fn epoch(&self) -> Epoch {
+        self.briefs.last().map_or(0, |brief| brief.epoch)
+    }
+
+    /// The greatest clock of any partition.
+    pub fn clock(&self) -> Millis {
+        self.briefs.last().map_or(0, |brief| brief.clock)
+    }
+
+    /// The greatest event time that lies beyond the clocks, 0 if none does.
+    pub fn reach(&self) -> Millis {
+        self.briefs.last().map_or(0, |brief| brief.reach)
+    }
+
+    /// Where each partition stands.
+    pub fn positions(&self) -> &BTreeMap<u32, Position> {
+        &self.positions
+    }
+
+    /// All marks.
+    pub fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    /// The job's totals.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The lengths of its logs.
+    pub fn lengths(&self) -> Lengths {
+        self.lengths
+    }
+
+    /// Whether its input is complete.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The hash of its last line.
+    pub fn last_line_hash(&self) -> &str {
+        &self.last_line_hash
+    }
+
+    /// Bytes of the ledger that are whole lines.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where to begin so that the state after the last commit comes out whole.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be read again.
+    pub fn go_back(
+        &self,
+        disk: &dyn Disk,
+        directory: &Path,
+        options: &Options,
+    ) -> Result<GoBack, Failure> {
+        let last = self.briefs.len();
+        let back = self.whole_from(last, options);
+        let checks = (back..last)
+            .filter(|at| self.whole_from(at + 1, options) >= back)
+            .map(|at| Check {
+                commit: at as u64 + 1,
+                after: at.checked_sub(1).map_or(0, |before| self.briefs[before].epoch),
+                epoch: self.briefs[at].epoch,
+                digest: self.briefs[at].digest.clone(),
+            })
+            .collect();
+        let positions = self.positions_after(back, disk, directory)?;
+        let starts = self.positions.values().map(|stands| {
+            let begins = positions.get(&stands.partition);
+            let (offset, clock, jump) = begins.map_or((0, 0, None), |position| {
+                (position.offset, position.clock.0, position.jump.map(|jump| jump.0))
+            });
+            let start = Start {
+                partition: stands.partition,
+                offset,
+                clock: Clock { clock, jump },
+                marks: self.marks_of(stands.partition, offset),
+                floors: vec![(stands.offset, self.epoch())],
+                committed: stands.offset,
+            };
+            (stands.file.clone().unwrap_or_default(), start)
+        });
+        Ok(GoBack { starts: starts.collect(), checks })
+    }
+
+    /// The marks of a partition from `offset` on.
+    pub fn marks_of(&self, partition: u32, offset: u64) -> BTreeMap<u64, Millis> {
+        let marks = self.marks.iter().filter(|m| m.partition == partition && m.offset >= offset);
+        marks.map(|mark| (mark.offset, mark.clock.0)).collect()
+    }
+
+    /// How many commits lie before everything that the state after `commits` commits rests on.
+    fn whole_from(&self, commits: usize, options: &Options) -> usize {
+        let Some(brief) = commits.checked_sub(1).map(|at| &self.briefs[at]) else { return 0 };
+        // What was learnt until then is told by then.
+        let told = brief.epoch.saturating_sub(options.told_within());
+        let known = self.briefs[..commits].partition_point(|brief| brief.epoch <= told);
+        let clock = known.checked_sub(1).map_or(0, |at| self.briefs[at].clock);
+        let kept = first_minute(clock, options).minus(options.window_max() - 1);
+        self.briefs[..known].partition_point(|brief| {
+            let reach = brief.clock.saturating_add(options.ahead_max_ms).max(brief.reach);
+            Minute::of(reach.min(clicks_dataflows::time::TIME_MAX)) < kept
+        })
+    }
+
+    /// The clocks of partitions at `offsets`, each of which some commit must name.
+    ///
+    /// # Errors
+    ///
+    /// When no commit names an offset, as its clock is then not known.
+    pub fn positions_at(
+        &self,
+        disk: &dyn Disk,
+        directory: &Path,
+        offsets: &BTreeMap<u32, u64>,
+    ) -> Result<BTreeMap<u32, Position>, Failure> {
+        let mut found = BTreeMap::new();
+        let named = |position: &&Position| offsets.get(&position.partition) == Some(&position.offset);
+        let path = log_path(directory, self.job(), "ledger");
+        let attempt = || format!("cannot read {}", path.display());
+        let first = self.line_starts.first().copied().unwrap_or(self.length);
+        let mut lines = disk.read(&path, first).attempt(attempt)?;
+        while let Some(line) = whole_line(&mut lines).attempt(attempt)? {
+            let commit: Commit = serde_json::from_str(&line).attempt(attempt)?;
+            let positions = commit.positions.iter().filter(named);
+            found.extend(positions.map(|position| (position.partition, position.clone())));
+        }
+        let unknown = offsets.iter().find(|(p, offset)| **offset > 0 && !found.contains_key(p));
+        if let Some((partition, offset)) = unknown {
+            return Err(Failure::refused(format!(
+                "--from {partition}={offset}: no commit of job {} stands there, so its clock is \
+                 not known; take an offset from its ledger",
+                self.job(),
+            )));
+        }
+        Ok(found)
+    }
+
+    /// Where each partition stood after so many commits.
+    fn positions_after(
+        &self,
+        commits: usize,
+        disk: &dyn Disk,
+        directory: &Path,
+    ) -> Result<BTreeMap<u32, Position>, Failure> {
+        let positions = self.opening.positions.iter();
+        let mut positions: BTreeMap<_, _> = positions.map(|p| (p.partition, p.clone())).collect();
+        if commits == 0 {
+            return Ok(positions);
+        }
+        let path = log_path(directory, self.job(), "ledger");
+        let attempt = || format!("cannot read {}", path.display());
+        let mut lines = disk.read(&path, self.line_starts[0]).attempt(attempt)?;
+        for _ in 0..commits {
+            let line = whole_line(&mut lines).attempt(attempt)?.unwrap_or_default();
+            let commit: Commit = serde_json::from_str(&line).attempt(attempt)?;
+            positions.extend(commit.positions.into_iter().map(|p| (p.partition, p)));
+        }
+        Ok(positions)
+    }
+}
+
+/// The next line without its LF; none if there is none, or it is torn.
+pub fn whole_line(lines: &mut dyn BufRead) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    lines.read_line(&mut line)?;
+    Ok(line.strip_suffix('\n').map(str::to_owned))
+}

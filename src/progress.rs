@@ -1,0 +1,121 @@
+//! What a terminal shows of a run: a bar, or plain lines.
+
+use std::io::IsTerminal;
+
+use clicks_dataflows::gauge::Gauge;
+use clicks_dataflows::time::{Millis, Time};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::watch::{Watch, Watched};
+
+/// How often a plain line is written.
+const LINE_EVERY_MS: Millis = 5000;
+
+/// How often the bar is drawn.
+const BAR_EVERY_MS: Millis = 200;
+
+/// A bar on a terminal, plain lines otherwise; with `stats` a full line each second.
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    stats: bool,
+    quiet: bool,
+    /// Bytes of the input; none if it does not end.
+    total: Option<u64>,
+    read: Gauge,
+    began: Option<(Millis, u64)>,
+    shown: Option<(Millis, u64)>,
+}
+
+impl Progress {
+    /// Shows `read` of `total` bytes.
+    pub fn new(total: Option<u64>, read: Gauge, stats: bool, quiet: bool) -> Progress {
+        let bar = std::io::stderr().is_terminal() && !stats && !quiet;
+        Progress { bar: bar.then(|| bar_of(total)), stats, quiet, total, read, began: None, shown: None }
+    }
+
+    fn line(&self, watched: &Watched<'_>, rate: u64, now: Millis) -> String {
+        let totals = watched.totals;
+        let mut line = format!(
+            "{} records, {rate} records/s, event time {}",
+            totals.records,
+            Time(watched.clock),
+        );
+        if let Some(total) = self.total.filter(|total| *total > 0) {
+            line += &format!(", {}% read", 100 * self.read.get().min(total) / total);
+        }
+        if self.stats {
+            let frontier = watched.frontier.map_or("none".to_owned(), |f| Time(f).to_string());
+            let gauges = watched.gauges;
+            line += &format!(
+                ", frontier {frontier}, {} clicks, {} duplicates, {} late, {} rejected, {} open \
+                 minutes, {} cells, {} seen clicks, {} MiB resident",
+                totals.clicks,
+                totals.duplicates,
+                totals.late,
+                totals.rejected,
+                gauges.minutes.get(),
+                gauges.cells.get(),
+                gauges.seen_clicks.get(),
+                resident_bytes() >> 20,
+            );
+            if let Some((name, still_ms)) = watched.holder(now).filter(|(_, ms)| *ms >= 1000) {
+                line += &format!(", held by {name} for {} s", still_ms / 1000);
+            }
+        }
+        line
+    }
+}
+
+impl Watch for Progress {
+    fn show(&mut self, watched: &Watched<'_>, now: Millis) {
+        let records = watched.totals.records;
+        self.began.get_or_insert((now, records));
+        let (then, before) = *self.shown.get_or_insert((now, records));
+        let every = match (&self.bar, self.stats) {
+            (Some(_), _) => BAR_EVERY_MS,
+            (None, true) => 1000,
+            (None, false) => LINE_EVERY_MS,
+        };
+        if self.quiet && !self.stats || now < then + every {
+            return;
+        }
+        self.shown = Some((now, records));
+        let since = if self.bar.is_some() { self.began.unwrap_or((now, records)) } else { (then, before) };
+        let rate = (records - since.1) * 1000 / (now - since.0).max(1);
+        if let Some(bar) = &self.bar {
+            bar.set_position(self.read.get());
+            bar.set_message(format!(
+                "{records} records, {rate}/s, event time {}",
+                Time(watched.clock)
+            ));
+        } else {
+            eprintln!("{}", self.line(watched, rate, now));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn bar_of(total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), "{bar:30} {percent:>3}% {msg}, {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is right");
+    bar.set_style(style);
+    bar.set_draw_target(ProgressDrawTarget::stderr());
+    bar
+}
+
+/// Memory of this process that is resident, 0 where the system does not say.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse().ok());
+    pages.unwrap_or(0) * 4096
+}

@@ -1,0 +1,341 @@
+//! One worker's reading: its partitions, which of them are asleep, and when all stop.
+//!
+//! ```text
+//!             ┌ words of all workers: partitions begin, clocks, stop
+//!             ▼
+//! source ─▶ Reader ─▶ ingest
+//! ```
+//!
+//! A partition that is asleep follows the least of those awake on any worker; when all are asleep,
+//! they go on from the greatest clock by the time that passes. What others say of their clocks may
+//! be old: a partition then gives up epochs later, or is lifted more often, and that is recorded.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use clicks_dataflows::ingest::Ingest;
+use clicks_dataflows::ledger::Position;
+use clicks_dataflows::partition::{Partition, Start};
+use clicks_dataflows::time::{Epoch, Millis, Time};
+use timely::worker::Worker;
+
+use crate::failure::Failure;
+use crate::source::{Piece, Poll, Source};
+use crate::steer::{Clocks, Steer, Word};
+use crate::worker::{Ended, Lead, Plan};
+
+/// How often the first worker looks for new partitions.
+const DISCOVER_EVERY_MS: Millis = 500;
+
+/// What came of one turn.
+pub enum Turn {
+    /// So many records were read.
+    Read(u64),
+    /// Everybody stops.
+    Halt,
+}
+
+/// The reading side of one worker.
+pub struct Reader<'p> {
+    plan: &'p Plan,
+    worker: usize,
+    peers: usize,
+    steer: Steer,
+    ingest: Ingest,
+    /// Names of this worker's partitions.
+    names: BTreeMap<u32, String>,
+    /// How far each worker has come, as it last said.
+    clocks: BTreeMap<usize, Clocks>,
+    /// Since when all are asleep, and the greatest clock then.
+    all_asleep: Option<(Millis, Millis)>,
+    /// Whether the partitions that were there at the start have been opened.
+    opened: bool,
+    discovered_at: Millis,
+    said_stop: bool,
+    stopping: bool,
+    said_halt: bool,
+    failure: Option<Failure>,
+}
+
+impl<'p> Reader<'p> {
+    /// The reader of `worker`, before any partition is open.
+    pub fn new(worker: &Worker, plan: &'p Plan, steer: Steer, ingest: Ingest) -> Reader<'p> {
+        Reader {
+            plan,
+            worker: worker.index(),
+            peers: worker.peers(),
+            steer,
+            ingest,
+            names: BTreeMap::new(),
+            clocks: BTreeMap::new(),
+            all_asleep: None,
+            opened: false,
+            discovered_at: 0,
+            said_stop: false,
+            stopping: false,
+            said_halt: false,
+            failure: None,
+        }
+    }
+
+    /// Says who leads, and where the partitions begin.
+    ///
+    /// # Errors
+    ///
+    /// When the source cannot be looked at.
+    pub fn begin(&mut self, lead: &mut Lead<'_>, source: &mut dyn Source) -> Result<(), Failure> {
+        self.steer.say(Word::Begin(self.plan.agreed.clone()));
+        for (name, start) in std::mem::take(&mut lead.starts) {
+            self.steer.say(Word::Open { name, start });
+        }
+        self.discover(lead, source)?;
+        self.steer.say(Word::Opened);
+        Ok(())
+    }
+
+    /// Opens the partitions that have appeared; each takes the next number.
+    fn discover(&mut self, lead: &mut Lead<'_>, source: &mut dyn Source) -> Result<(), Failure> {
+        for name in source.discover()? {
+            if lead.committer.knows(&name) {
+                continue;
+            }
+            let partition = lead.committer.next_partition();
+            let floors = vec![(0, lead.committer.epoch())];
+            let start = Start { partition, floors, ..Start::default() };
+            lead.committer.open(Position {
+                partition,
+                file: Some(name.clone()),
+                offset: 0,
+                clock: Time(0),
+                jump: None,
+            });
+            self.steer.say(Word::Open { name, start });
+        }
+        Ok(())
+    }
+
+    /// Hears what is said, reads what is there, lets go of what sleeps.
+    ///
+    /// # Errors
+    ///
+    /// When the workers do not agree. A failure of the source is told by [`Reader::halted`], once
+    /// all workers have stopped.
+    pub fn turn(
+        &mut self,
+        source: &mut dyn Source,
+        lead: Option<&mut Lead<'_>>,
+        frontier: Option<Epoch>,
+        now: Millis,
+    ) -> Result<Turn, Failure> {
+        while let Some(word) = self.steer.hear() {
+            if self.heed(word, source, now)? {
+                return Ok(Turn::Halt);
+            }
+        }
+        if self.plan.stop.load(Ordering::Relaxed) {
+            self.stop();
+        }
+        if self.failure.is_some() || self.stopping {
+            return Ok(Turn::Read(0));
+        }
+        let read = self.read(source, lead, frontier, now);
+        Ok(Turn::Read(read.unwrap_or_else(|failure| {
+            self.failure = Some(failure);
+            self.stop();
+            0
+        })))
+    }
+
+    /// Acts on `word`; tells whether everybody stops.
+    fn heed(
+        &mut self,
+        word: Word,
+        source: &mut dyn Source,
+        now: Millis,
+    ) -> Result<bool, Failure> {
+        match word {
+            Word::Begin(agreed) if agreed != self.plan.agreed => {
+                let ours = &self.plan.agreed;
+                self.steer.say(Word::Refuse(format!(
+                    "process of worker {} runs version {} with {}, the first process runs version \
+                     {} with {}: start all with the same program and configuration",
+                    self.worker, ours.version, ours.meaning, agreed.version, agreed.meaning,
+                )));
+            }
+            Word::Begin(_) => {}
+            Word::Refuse(why) => return Err(Failure::refused(why)),
+            Word::Open { name, start } => {
+                if start.partition as usize % self.peers == self.worker {
+                    let (partition, offset) = (start.partition, start.offset);
+                    if let Err(failure) = source.open(partition, &name, offset) {
+                        self.failure = Some(failure);
+                        self.stop();
+                        return Ok(false);
+                    }
+                    self.ingest.open(start, self.plan.decoder.clone(), now);
+                    self.names.insert(partition, name);
+                }
+            }
+            Word::Opened => {
+                self.opened = true;
+                if !self.plan.followed {
+                    self.ingest.close_spare();
+                }
+            }
+            Word::Clocks(worker, clocks) => {
+                self.clocks.insert(worker, clocks);
+            }
+            Word::Stop => self.stopping = true,
+            Word::Halt => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    fn read(
+        &mut self,
+        source: &mut dyn Source,
+        lead: Option<&mut Lead<'_>>,
+        frontier: Option<Epoch>,
+        now: Millis,
+    ) -> Result<u64, Failure> {
+        let wanted = frontier.unwrap_or(Epoch::MAX).saturating_add(self.plan.pace.align_max_ms);
+        let partitions = self.ingest.partitions().filter(|p| p.epoch() <= wanted);
+        let partitions: Vec<u32> = partitions.map(Partition::number).collect();
+        let mut read = 0;
+        for partition in partitions {
+            read += self.poll(partition, source, now)?;
+        }
+        if !self.plan.followed || !self.opened {
+            return Ok(read);
+        }
+        self.let_go(now);
+        if let Some(lead) = lead
+            && now >= self.discovered_at + DISCOVER_EVERY_MS
+        {
+            self.discovered_at = now;
+            self.discover(lead, source)?;
+        }
+        Ok(read)
+    }
+
+    /// Reads a batch of one partition.
+    fn poll(
+        &mut self,
+        partition: u32,
+        source: &mut dyn Source,
+        now: Millis,
+    ) -> Result<u64, Failure> {
+        let mut read = 0;
+        let mut header = Ok(());
+        let ingest = &mut self.ingest;
+        let polled = source.poll(partition, self.plan.batch, &mut |piece| match piece {
+            Piece::Header(line) => header = ingest.header(partition, line),
+            Piece::Record(record) if header.is_ok() => {
+                ingest.push(partition, record, now);
+                read += 1;
+            }
+            Piece::Record(_) => {}
+        })?;
+        header.map_err(|error| {
+            let name = self.names.get(&partition).map_or("", String::as_str);
+            Failure::refused(format!("{name}: {error}"))
+        })?;
+        self.ingest.read_to(partition, polled.next, polled.poll == Poll::AtEnd, now);
+        let open = self.ingest.partition(partition);
+        if polled.poll != Poll::More && open.is_some_and(Partition::is_behind) {
+            let name = self.names.get(&partition).map_or("", String::as_str);
+            return Err(Failure::refused(format!(
+                "{name} ends at line {}, but the job has committed more of it: it is shorter than \
+                 it was, restore it",
+                polled.next,
+            )));
+        }
+        let clock = open.map_or(0, Partition::clock);
+        let reached = self.plan.until.is_some_and(|until| clock >= until);
+        if polled.poll == Poll::Finished || reached {
+            self.ingest.close(partition);
+        }
+        Ok(read)
+    }
+
+    /// Lets partitions that are asleep, and those to come, give up what those awake have passed.
+    fn let_go(&mut self, now: Millis) {
+        let pace = self.plan.pace;
+        let asleep = |partition: &Partition| {
+            let stalled = pace.stall_after_ms.is_some_and(|after| partition.still_ms(now) >= after);
+            partition.is_asleep(pace.idle_after_ms, now) || (stalled && !partition.is_behind())
+        };
+        let awake = self.ingest.partitions().filter(|partition| !asleep(partition));
+        let clocks = Clocks {
+            awake: awake.map(Partition::epoch).min(),
+            greatest: self.ingest.partitions().map(Partition::clock).max().unwrap_or(0),
+        };
+        if self.clocks.get(&self.worker) != Some(&clocks) {
+            self.clocks.insert(self.worker, clocks);
+            if self.peers > 1 {
+                self.steer.say(Word::Clocks(self.worker, clocks));
+            }
+        }
+        if self.clocks.len() < self.peers {
+            return;
+        }
+        let options = &self.plan.options;
+        if let Some(awake) = self.clocks.values().filter_map(|clocks| clocks.awake).min() {
+            self.all_asleep = None;
+            self.ingest.move_on(awake, asleep);
+            return;
+        }
+        let greatest = self.clocks.values().map(|clocks| clocks.greatest).max().unwrap_or(0);
+        let furthest = self.ingest.partitions().map(Partition::epoch).max().unwrap_or(0);
+        let reached = greatest.max(furthest.saturating_sub(options.refresh_ms));
+        let (since, clock) = *self.all_asleep.get_or_insert((now, reached));
+        // Nothing was ever read: there is no clock to go on from.
+        if greatest > 0 {
+            self.ingest.move_on(options.epoch(clock + (now - since)), asleep);
+        }
+    }
+
+    fn stop(&mut self) {
+        if !self.said_stop {
+            self.said_stop = true;
+            self.steer.say(Word::Stop);
+        }
+    }
+
+    /// Whether somebody wants all to stop.
+    pub fn stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Says that all stop, if somebody wants it; what is closed has been committed.
+    pub fn halt_if_stopping(&mut self) {
+        if self.stopping && !self.said_halt {
+            self.said_halt = true;
+            self.steer.say(Word::Halt);
+        }
+    }
+
+    /// The first worker cannot commit: all stop.
+    pub fn fail(&mut self, failure: Failure) -> Failure {
+        self.said_halt = true;
+        self.steer.say(Word::Halt);
+        failure
+    }
+
+    /// How it ended, once everybody has stopped.
+    ///
+    /// # Errors
+    ///
+    /// What made this worker stop.
+    pub fn halted(&mut self) -> Result<Ended, Failure> {
+        self.failure.take().map_or(Ok(Ended::Stopped), Err)
+    }
+
+    /// The partition of this worker that holds the frontier, its name, and for how long its clock
+    /// has stood still.
+    pub fn holder(&self, now: Millis) -> Option<(&str, Millis)> {
+        let holder = self.ingest.partitions().min_by_key(|partition| partition.epoch())?;
+        let name = self.names.get(&holder.number())?;
+        Some((name, holder.still_ms(now)))
+    }
+}

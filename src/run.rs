@@ -1,0 +1,352 @@
+//! A job from its arguments to its end: what is checked and decided before any record is read.
+//!
+//! ```text
+//! lock ─▶ ledger ─▶ meaning the same? ─▶ closed? ─▶ back to K ─▶ workers
+//! ```
+//!
+//! The first process owns the job: it reads the ledger and tells all workers where partitions
+//! begin. The others wait for that, and refuse to work for another version or meaning.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use clicks_dataflows::decode::{Decoder, Format};
+use clicks_dataflows::gauge::Gauges;
+use clicks_dataflows::ledger::{Opening, Position, Totals};
+use clicks_dataflows::options::Options;
+use clicks_dataflows::partition::Start;
+use clicks_dataflows::time::Time;
+use timely::CommunicationConfig;
+
+use crate::commit::{Committer, Tolls};
+use crate::config::{Config, Pace, meaning_differs};
+use crate::failure::Failure;
+use crate::files::disk::Disk;
+use crate::files::input::{Directory, DirectorySource, End};
+use crate::files::results::{ResultFiles, lock};
+use crate::past::{GoBack, Past};
+use crate::range::Range;
+use crate::source::Source;
+use crate::steer::Agreed;
+use crate::watch::Watch;
+use crate::worker::{self, Ended, Lead, Plan};
+
+/// Records taken of a partition at once.
+const BATCH: usize = 4096;
+
+/// A job that is to be run.
+pub struct Job {
+    /// The job's name.
+    pub name: String,
+    /// What its results mean.
+    pub options: Options,
+    /// The meaning as the ledger remembers it.
+    pub meaning: serde_json::Value,
+    /// How partitions wait for each other.
+    pub pace: Pace,
+    /// Decodes records of a partition that has no header.
+    pub decoder: Decoder,
+    /// The input.
+    pub input: Directory,
+    /// How partitions of the input end.
+    pub end: End,
+    /// What part of the input is told, and whose marks are obeyed.
+    pub range: Range,
+    /// The directory of its results.
+    pub output: PathBuf,
+    /// Which workers run in this process.
+    pub communication: CommunicationConfig,
+    /// Records taken of a partition at once.
+    pub batch: usize,
+    /// The file system of the results.
+    pub disk: Arc<dyn Disk>,
+    /// Set when the program is to stop.
+    pub stop: Arc<AtomicBool>,
+    /// Numbers of the graph.
+    pub gauges: Gauges,
+}
+
+/// How a run went.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// How it ended.
+    pub ended: Ended,
+    /// Whether the job had been closed before.
+    pub was_closed: bool,
+    /// The job's totals.
+    pub totals: Totals,
+    /// The job's totals before this run.
+    pub before: Totals,
+    /// What this run brought.
+    pub tolls: Tolls,
+}
+
+impl Job {
+    /// The job that `config` describes, from `input` to `output`, on one worker.
+    ///
+    /// # Errors
+    ///
+    /// When the schema does not hold together.
+    pub fn new(
+        config: &Config,
+        input: PathBuf,
+        output: PathBuf,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Job, Failure> {
+        let decoder = Decoder::new(&config.schema);
+        let decoder = decoder.map_err(|error| Failure::refused(format!("input: {error}")))?;
+        let extension = match config.schema.format {
+            Format::Json => "jsonl",
+            Format::Csv { .. } => "csv",
+        };
+        let header = decoder.needs_header();
+        Ok(Job {
+            name: config.job.clone(),
+            options: config.options.clone(),
+            meaning: config.meaning(),
+            pace: config.pace,
+            decoder,
+            input: Directory { path: input, extension, header, read: Default::default() },
+            end: End::Complete,
+            range: Range::default(),
+            output,
+            communication: CommunicationConfig::Thread,
+            batch: BATCH,
+            disk,
+            stop: Arc::default(),
+            gauges: Gauges::default(),
+        })
+    }
+
+    /// Runs the job to the end of its input, or until it is stopped.
+    ///
+    /// # Errors
+    ///
+    /// When it is refused, or the outside world fails.
+    pub fn run(self, watch: Box<dyn Watch + Send>) -> Result<Summary, Failure> {
+        let first = match &self.communication {
+            CommunicationConfig::Cluster { process, .. } => *process == 0,
+            _ => true,
+        };
+        let begun = if first { Some(self.begin()?) } else { None };
+        if let Some(Begun { past, .. }) = &begun
+            && past.is_closed()
+        {
+            self.check_unchanged(past)?;
+            return Ok(Summary::closed_before(past));
+        }
+        self.work(begun, watch)
+    }
+
+    /// Takes the job over: locks it, reads its ledger, or opens it.
+    fn begin(&self) -> Result<Begun, Failure> {
+        let lock = lock(&self.output, &self.name)?;
+        if let Some(past) = Past::read(&*self.disk, &self.output, &self.name)? {
+            self.check_meaning(&past)?;
+            let (lengths, length) = (past.lengths(), past.length());
+            let disk = Arc::clone(&self.disk);
+            let sink =
+                ResultFiles::open(disk, &self.output, &self.name, lengths, length, Some(lock))?;
+            return Ok(Begun { past, sink });
+        }
+        let opening = Opening {
+            job: self.name.clone(),
+            commit: 0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Time(worker::wall_ms()),
+            positions: self.first_positions()?,
+            meaning: self.meaning.clone(),
+        };
+        let line = serde_json::to_string(&opening).expect("an opening is JSON");
+        let disk = Arc::clone(&self.disk);
+        let mut sink =
+            ResultFiles::open(disk, &self.output, &self.name, Default::default(), 0, Some(lock))?;
+        sink.begin(&line)?;
+        Ok(Begun { past: Past::begin(opening, &line), sink })
+    }
+
+    /// Where a new job begins to read each partition.
+    fn first_positions(&self) -> Result<Vec<Position>, Failure> {
+        let names: Vec<String> = self.source().discover()?;
+        if names.is_empty() && self.end != End::Followed {
+            return Err(Failure::refused(format!(
+                "--input {} has no partition: it needs at least one *.{} file",
+                self.input.path.display(),
+                self.input.extension,
+            )));
+        }
+        self.range.first_positions(names)
+    }
+
+    fn source(&self) -> DirectorySource {
+        DirectorySource::new(self.input.clone(), self.end.clone())
+    }
+
+    fn check_meaning(&self, past: &Past) -> Result<(), Failure> {
+        let Some((key, theirs, ours)) = meaning_differs(&past.opening().meaning, &self.meaning)
+        else {
+            return Ok(());
+        };
+        Err(Failure::refused(format!(
+            "job {} in {} was begun with {key} = {theirs}, and cannot go on with {ours}: \
+             give it back its value, or start a new job with --job",
+            self.name,
+            self.output.display(),
+        )))
+    }
+
+    /// A closed job has nothing to do, unless its input is not what it was.
+    fn check_unchanged(&self, past: &Past) -> Result<(), Failure> {
+        let mut source = self.source();
+        for name in source.discover()? {
+            let position = past.positions().values().find(|p| p.file.as_deref() == Some(&name));
+            let Some(position) = position else {
+                return Err(self.grown(&format!("{name} has appeared")));
+            };
+            source.open(position.partition, &name, position.offset)?;
+            let mut more = 0;
+            source.poll(position.partition, 1, &mut |_| more += 1)?;
+            if more > 0 {
+                let at = position.offset;
+                return Err(self.grown(&format!("{name} has grown beyond line {at}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn grown(&self, what: &str) -> Failure {
+        Failure::refused(format!(
+            "job {} is closed, as its input was complete, but {what}: start a new job with --job, \
+             and follow input that grows with --follow",
+            self.name,
+        ))
+    }
+
+    /// Lets the workers work.
+    fn work(
+        mut self,
+        begun: Option<Begun>,
+        watch: Box<dyn Watch + Send>,
+    ) -> Result<Summary, Failure> {
+        let led = begun.map(|begun| self.lead(begun, watch)).transpose()?;
+        let before = led.as_ref().map_or_else(Totals::default, |led| led.committer.totals());
+        let led = Mutex::new(led);
+        let config = timely::Config {
+            communication: std::mem::replace(&mut self.communication, CommunicationConfig::Thread),
+            worker: timely::WorkerConfig::default(),
+        };
+        let plan = self.plan();
+        let job = Arc::new((self, plan));
+        let guards = timely::execute(config, move |worker| {
+            let (job, plan) = &*job;
+            let led = match worker.index() {
+                0 => led.lock().expect("only the first worker leads").take(),
+                _ => None,
+            };
+            let Some(Led { starts, committer, mut sink, mut watch }) = led else {
+                return worker::run(worker, &mut job.source(), None, plan);
+            };
+            let (sink, watch) = (&mut sink, &mut *watch);
+            let lead = Lead { starts, committer, sink, watch };
+            worker::run(worker, &mut job.source(), Some(lead), plan)
+        })
+        .map_err(|why| Failure::new(format!("cannot start the workers: {why}")))?;
+        let mut summary = None;
+        for worker in guards.join() {
+            let went = worker.map_err(|panic| Failure::new(format!("a worker failed: {panic}")))??;
+            if let Some((totals, tolls)) = went.led {
+                summary =
+                    Some(Summary { ended: went.ended, was_closed: false, totals, before, tolls });
+            }
+        }
+        Ok(summary.unwrap_or_else(|| Summary::follower(before)))
+    }
+
+    fn lead(&self, begun: Begun, watch: Box<dyn Watch + Send>) -> Result<Led, Failure> {
+        let Begun { past, sink } = begun;
+        let GoBack { mut starts, checks } =
+            past.go_back(&*self.disk, &self.output, &self.options)?;
+        for (_, start) in &mut starts {
+            self.range.obey(start);
+        }
+        let committer = Committer::new(&past, checks, &self.options);
+        Ok(Led { starts, committer, sink, watch })
+    }
+
+    fn plan(&self) -> Plan {
+        Plan {
+            options: self.options.clone(),
+            pace: self.pace,
+            batch: self.batch,
+            decoder: self.decoder.clone(),
+            agreed: Agreed {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                meaning: format!("{} {}", self.name, self.meaning),
+            },
+            followed: self.end == End::Followed,
+            until: self.range.until,
+            gauges: self.gauges.clone(),
+            stop: Arc::clone(&self.stop),
+            now: worker::monotonic_ms,
+        }
+    }
+}
+
+/// A job that this process owns.
+struct Begun {
+    past: Past,
+    sink: ResultFiles,
+}
+
+/// What the first worker takes.
+struct Led {
+    starts: Vec<(String, Start)>,
+    committer: Committer,
+    sink: ResultFiles,
+    watch: Box<dyn Watch + Send>,
+}
+
+impl Summary {
+    /// What people should look at.
+    pub fn warnings(&self) -> Vec<String> {
+        let records = self.totals.records - self.before.records;
+        let mut warnings = Vec::new();
+        let duplicates = self.totals.duplicates - self.before.duplicates;
+        if duplicates * 20 > records {
+            warnings.push(format!(
+                "{duplicates} of {records} records are duplicates: if clicks that differ are \
+                 taken for one, give them a click_id, or set job.identity"
+            ));
+        }
+        if self.tolls.own > 0 {
+            warnings.push(format!(
+                "{} clicks have neither click_id nor both user_id and ip: copies of them cannot \
+                 be told, and each counts",
+                self.tolls.own
+            ));
+        }
+        warnings
+    }
+
+    fn closed_before(past: &Past) -> Summary {
+        Summary {
+            ended: Ended::Closed,
+            was_closed: true,
+            totals: past.totals(),
+            before: past.totals(),
+            tolls: Tolls::default(),
+        }
+    }
+
+    fn follower(before: Totals) -> Summary {
+        Summary {
+            ended: Ended::Stopped,
+            was_closed: false,
+            totals: before,
+            before,
+            tolls: Tolls::default(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What the graph needs from an input: partitions of records, each read in the order of offsets.
+
+use clicks_dataflows::ingest::Record;
+
+use crate::failure::Failure;
+
+/// A log of records: a directory of files, a topic, or a test's script.
+pub trait Source {
+    /// Names of partitions that have appeared since the last call, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be looked at, or is not what it was.
+    fn discover(&mut self) -> Result<Vec<String>, Failure>;
+
+    /// Begins to read the partition `name`, from `offset` on, as number `partition`.
+    ///
+    /// # Errors
+    ///
+    /// When the partition cannot be read from there.
+    fn open(&mut self, partition: u32, name: &str, offset: u64) -> Result<(), Failure>;
+
+    /// Hands over at most `limit` records of a partition, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    fn poll(
+        &mut self,
+        partition: u32,
+        limit: usize,
+        take: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<Polled, Failure>;
+}
+
+/// What a source hands over.
+pub enum Piece<'a> {
+    /// The line that names the columns; it has an offset, yet is no record.
+    Header(&'a [u8]),
+    /// A record.
+    Record(Record<'a>),
+}
+
+/// How far a partition has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// The next offset to read.
+    pub next: u64,
+    /// Whether more is there.
+    pub poll: Poll,
+}
+
+/// Whether a partition may yield more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// More is there.
+    More,
+    /// This is its true end as of now; more may come.
+    AtEnd,
+    /// Nothing more will come.
+    Finished,
+}

@@ -1,0 +1,164 @@
+//! Checks a job's results without trusting anything: the ledger, the rows, and the recount.
+//!
+//! ```text
+//! ledger ─▶ chain ─▶ rows of each commit ─▶ lists by the counts ─▶ recount of the input
+//! ```
+//!
+//! Every fault is told with what is wrong and where. After a fault the check goes on where the
+//! next commit begins, so that one changed byte is one fault. Holds every cell and every list that
+//! was told.
+
+use std::path::Path;
+
+use clicks_dataflows::time::Time;
+
+use crate::config::Config;
+use crate::failure::{Attempt, Failure, Kind};
+use crate::files::disk::Disk;
+use crate::files::results::log_path;
+use crate::jobs::find_job;
+
+mod chain;
+mod lists;
+mod recounted;
+mod row;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use chain::{Chain, Link, Standing};
+use row::Told;
+use rows::Rows;
+
+/// Faults that are told; the others are counted.
+const FAULTS_TOLD: usize = 20;
+
+/// What a check has found.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// What was checked and what is wrong with it, line by line, for stdout.
+    pub lines: Vec<String>,
+    /// How many faults and differences there are.
+    pub faults: usize,
+    job: String,
+}
+
+impl Verified {
+    /// What ends the program, if anything is wrong.
+    pub fn failure(&self) -> Option<Failure> {
+        let Verified { faults, job, .. } = self;
+        let wrong = || Failure::of(Kind::Differs, format!("job {job} has {}", some(*faults, "fault")));
+        (*faults > 0).then(wrong)
+    }
+}
+
+/// Checks the results of `job`, or of the only job there is; with `input` also recounts that.
+///
+/// # Errors
+///
+/// When there is no such job, or something cannot be read; a fault is no error.
+pub fn verify(
+    disk: &dyn Disk,
+    results: &Path,
+    job: Option<&str>,
+    input: Option<&Path>,
+) -> Result<Verified, Failure> {
+    let job = find_job(results, job)?;
+    let path = log_path(results, &job, "ledger");
+    let attempt = || format!("cannot read {}", path.display());
+    let mut faults = Faults::default();
+    let mut chain = Chain::open(disk.read(&path, 0).attempt(attempt)?, &job);
+    let Some(opening) = chain.opening(&mut faults).attempt(attempt)? else {
+        return Ok(Verified::new(job, Vec::new(), &faults));
+    };
+    let config = match Config::from_meaning(&opening.meaning, &path) {
+        Ok(config) => config,
+        Err(error) => {
+            faults.add(format!("line 1 of the ledger: its meaning cannot be: {error}"));
+            return Ok(Verified::new(job, Vec::new(), &faults));
+        }
+    };
+    let mut rows = Rows::open(disk, results, &job, &config.options)?;
+    while let Some(Link { commit, after, torn }) =
+        chain.next(config.options.refresh_ms, &mut faults).attempt(attempt)?
+    {
+        rows.check(&commit, after, torn, &mut faults)?;
+    }
+    let standing = chain.standing();
+    let mut notes = chain.notes();
+    notes.extend(rows.notes());
+    let told = rows.told();
+    if faults.count == 0 {
+        lists::check(&told, &config.options, standing, &mut faults);
+    }
+    let mut verified = Verified::new(job, notes, &faults);
+    verified.lines[0] += &summary(standing, &told, &faults);
+    if let Some(input) = input {
+        verified.add(recounted::compare(input, &config, &opening, standing, &told)?);
+    }
+    Ok(verified)
+}
+
+/// What there is, and whether it is right.
+fn summary(standing: &Standing, told: &Told, faults: &Faults) -> String {
+    let verdict = match faults.count {
+        0 => "ledger, digests and rows are right".to_owned(),
+        count => some(count, "fault"),
+    };
+    if standing.commits == 0 {
+        return format!(": no commits: {verdict}");
+    }
+    let [counts, ranks, rejects] = told.rows;
+    format!(
+        ": {} up to {}, {}, {}, {}: {verdict}",
+        some(standing.commits, "commit"),
+        Time(standing.epoch),
+        some(counts, "count"),
+        some(ranks, "rank"),
+        some(rejects, "reject"),
+    )
+}
+
+impl Verified {
+    fn new(job: String, notes: Vec<String>, faults: &Faults) -> Verified {
+        let mut lines = vec![format!("job {job}")];
+        lines.extend(faults.lines());
+        lines.extend(notes);
+        Verified { lines, faults: faults.count, job }
+    }
+
+    fn add(&mut self, (head, notes, faults): (String, Vec<String>, Faults)) {
+        self.lines.push(head);
+        self.lines.extend(faults.lines());
+        self.lines.extend(notes);
+        self.faults += faults.count;
+    }
+}
+
+/// What is wrong, in the order in which it was found.
+#[derive(Debug, Default)]
+struct Faults {
+    first: Vec<String>,
+    count: usize,
+}
+
+impl Faults {
+    fn add(&mut self, fault: String) {
+        if self.count < FAULTS_TOLD {
+            self.first.push(fault);
+        }
+        self.count += 1;
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let more = self.count - self.first.len();
+        let last = (more > 0).then(|| format!("  and {more} more"));
+        self.first.iter().map(|fault| format!("  {fault}")).chain(last)
+    }
+}
+
+/// `1 commit`, `2 commits`.
+fn some(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

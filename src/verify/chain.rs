@@ -1,0 +1,277 @@
+//! The ledger, line by line: whether each follows from the one before.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead};
+
+use clicks_dataflows::ledger::{Commit, Lengths, Mark, Opening, Position, Totals};
+use clicks_dataflows::time::{Epoch, Millis, Time};
+
+use super::Faults;
+use crate::commit::sha256_hex;
+
+/// A ledger that is being read.
+pub struct Chain {
+    lines: Box<dyn BufRead>,
+    job: String,
+    standing: Standing,
+    /// The line before, its number, and the hash that the next commit must state.
+    number: u64,
+    hash: String,
+    /// Whether the line before is known to be changed, so that nothing can follow from it.
+    broken: bool,
+    torn: usize,
+}
+
+/// Where a job stands after its commits so far.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// The number of the last commit.
+    pub commits: u64,
+    /// Up to which everything is told.
+    pub epoch: Epoch,
+    /// Where each partition stands.
+    pub positions: BTreeMap<u32, Position>,
+    /// All decisions.
+    pub marks: Vec<Mark>,
+    /// The job's totals.
+    pub totals: Totals,
+    /// The lengths of its logs.
+    pub lengths: Lengths,
+    /// Whether its input is complete.
+    pub closed: bool,
+}
+
+/// A commit as it follows from those before it.
+pub struct Link {
+    /// The commit.
+    pub commit: Commit,
+    /// Its rows are of epochs after this one.
+    pub after: Epoch,
+    /// Whether commits are missing before it, so that rows of theirs precede its own.
+    pub torn: bool,
+}
+
+impl Chain {
+    /// The ledger of `job` that consists of `lines`.
+    pub fn open(lines: Box<dyn BufRead>, job: &str) -> Chain {
+        Chain {
+            lines,
+            job: job.to_owned(),
+            standing: Standing::default(),
+            number: 0,
+            hash: String::new(),
+            broken: false,
+            torn: 0,
+        }
+    }
+
+    /// The line that opens the job; without it nothing can be checked.
+    pub fn opening(&mut self, faults: &mut Faults) -> io::Result<Option<Opening>> {
+        let Some(line) = self.line()? else {
+            faults.add("the ledger is empty: no job was opened".to_owned());
+            return Ok(None);
+        };
+        let opening: Opening = match serde_json::from_slice(&line) {
+            Ok(opening) => opening,
+            Err(error) => {
+                faults.add(format!("line 1 of the ledger opens no job: {error}"));
+                return Ok(None);
+            }
+        };
+        if opening.commit != 0 || opening.job != self.job || !is_canonical(&opening, &line) {
+            faults.add("line 1 of the ledger was changed: it is not as it is written".to_owned());
+        }
+        self.hash = sha256_hex(&[&line]);
+        let positions = opening.positions.iter().map(|p| (p.partition, p.clone()));
+        self.standing.positions = positions.collect();
+        Ok(Some(opening))
+    }
+
+    /// The next commit; lines that are none are told and passed over.
+    pub fn next(&mut self, refresh_ms: Millis, faults: &mut Faults) -> io::Result<Option<Link>> {
+        while let Some(line) = self.line()? {
+            let mut commit = match serde_json::from_slice::<Commit>(&line) {
+                Ok(commit) => commit,
+                Err(error) => {
+                    faults.add(format!("line {} of the ledger is no commit: {error}", self.number));
+                    self.hash = sha256_hex(&[&line]);
+                    self.broken = true;
+                    continue;
+                }
+            };
+            let mut changed = (!is_canonical(&commit, &line)).then_some("not as it is written");
+            if commit.previous == self.hash && commit.commit != self.standing.commits + 1 {
+                commit.commit = self.standing.commits + 1;
+                changed = Some("in its place, but has another number");
+            }
+            if let Some(how) = changed {
+                faults.add(format!("line {} of the ledger was changed: it is {how}", self.number));
+            }
+            if commit.commit <= self.standing.commits {
+                faults.add(format!("commit {}: the ledger has it twice", commit.commit));
+                continue;
+            }
+            let torn = self.check_place(&commit, faults);
+            let after = self.standing.epoch;
+            self.standing.check(&commit, torn, refresh_ms, faults);
+            self.standing.follow(&commit);
+            self.hash = sha256_hex(&[&line]);
+            self.broken = changed.is_some();
+            return Ok(Some(Link { commit, after, torn }));
+        }
+        Ok(None)
+    }
+
+    /// Where the job stands after the commits so far.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What is no fault, but to be known.
+    pub fn notes(&self) -> Vec<String> {
+        let torn = |bytes| {
+            format!("  the ledger ends with {bytes} bytes of a commit that was not made")
+        };
+        Some(self.torn).filter(|bytes| *bytes > 0).map(torn).into_iter().collect()
+    }
+
+    /// Checks number and hash; whether commits are missing before this one.
+    fn check_place(&self, commit: &Commit, faults: &mut Faults) -> bool {
+        let (number, before) = (commit.commit, self.standing.commits);
+        if commit.job != self.job {
+            faults.add(format!("commit {number}: it is one of job {}", commit.job));
+        }
+        if number > before + 1 {
+            if !self.broken || number > before + 2 {
+                let (first, last) = (before + 1, number - 1);
+                let missing = if first == last {
+                    format!("commit {first} is missing")
+                } else {
+                    format!("commits {first} to {last} are missing")
+                };
+                faults.add(format!("{missing} from the ledger: commit {number} follows {before}"));
+            }
+        } else if commit.previous != self.hash && !self.broken {
+            let line = self.number - 1;
+            faults.add(format!(
+                "commit {number}: its `previous` is not the hash of line {line} of the ledger: \
+                 that line was changed",
+            ));
+        }
+        number > before + 1
+    }
+
+    /// The next whole line, without its LF.
+    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let mut line = Vec::new();
+        self.lines.read_until(b'\n', &mut line)?;
+        if line.pop_if(|byte| *byte == b'\n').is_none() {
+            self.torn = line.len();
+            return Ok(None);
+        }
+        self.number += 1;
+        Ok(Some(line))
+    }
+}
+
+impl Standing {
+    /// Checks what must hold between this commit and the one before.
+    fn check(&self, commit: &Commit, torn: bool, refresh_ms: Millis, faults: &mut Faults) {
+        let number = commit.commit;
+        let mut fault = |what: String| faults.add(format!("commit {number}: {what}"));
+        if self.closed {
+            fault(format!("it follows commit {}, which closed the job", self.commits));
+        }
+        let (epoch, before) = (commit.epoch.0, self.epoch);
+        if !epoch.is_multiple_of(refresh_ms) {
+            fault(format!("its epoch {} is no multiple of the job's refresh", commit.epoch));
+        }
+        if epoch < before || (epoch == before && !commit.closed) {
+            fault(format!("its epoch {} is not after {}", commit.epoch, Time(before)));
+        }
+        let (old, new) = (self.totals, commit.totals);
+        if new.records != new.clicks + new.duplicates + new.rejected + new.skipped {
+            fault(format!(
+                "{} records are not {} clicks, {} duplicates, {} rejected and {} skipped",
+                new.records, new.clicks, new.duplicates, new.rejected, new.skipped,
+            ));
+        }
+        for (name, old, new) in [
+            ("records", old.records, new.records),
+            ("clicks", old.clicks, new.clicks),
+            ("duplicates", old.duplicates, new.duplicates),
+            ("rejected", old.rejected, new.rejected),
+            ("skipped", old.skipped, new.skipped),
+            ("late", old.late, new.late),
+        ] {
+            if new < old {
+                fault(format!("its total of {name} falls from {old} to {new}"));
+            }
+        }
+        let rejected = new.rejected.saturating_sub(old.rejected);
+        if !torn && rejected != commit.rejects {
+            fault(format!("{rejected} more are rejected, but it has {} rejects", commit.rejects));
+        }
+        self.check_places(commit, torn, refresh_ms, &mut fault);
+    }
+
+    /// Checks positions, marks and lengths.
+    fn check_places(
+        &self,
+        commit: &Commit,
+        torn: bool,
+        refresh_ms: Millis,
+        fault: &mut dyn FnMut(String),
+    ) {
+        let mut reached = self.positions.clone();
+        for position in &commit.positions {
+            let partition = position.partition;
+            if let Some(before) = reached.insert(partition, position.clone())
+                && (before.offset > position.offset
+                    || before.clock > position.clock
+                    || before.file != position.file)
+            {
+                fault(format!("the position of partition {partition} goes back"));
+            }
+        }
+        for mark in &commit.marks {
+            let from = self.positions.get(&mark.partition).map_or(0, |p| p.offset);
+            let until = reached.get(&mark.partition).map_or(0, |p| p.offset);
+            let epoch = mark.clock.0 + refresh_ms;
+            let new = self.epoch < epoch && (from..until).contains(&mark.offset);
+            if !(new || torn) || epoch > commit.epoch.0 {
+                let Mark { partition, offset, .. } = mark;
+                fault(format!("its mark of {partition}:{offset} is of no record of it"));
+            }
+        }
+        let Some(lengths) = commit.lengths else {
+            fault("it states no lengths".to_owned());
+            return;
+        };
+        let old = self.lengths;
+        for (log, old, new) in [
+            ("counts", old.counts, lengths.counts),
+            ("ranks", old.ranks, lengths.ranks),
+            ("rejects", old.rejects, lengths.rejects),
+        ] {
+            if new < old {
+                fault(format!("its length of {log} falls from {old} to {new}"));
+            }
+        }
+    }
+
+    fn follow(&mut self, commit: &Commit) {
+        self.commits = commit.commit;
+        self.epoch = self.epoch.max(commit.epoch.0);
+        self.positions.extend(commit.positions.iter().map(|p| (p.partition, p.clone())));
+        self.marks.extend(&commit.marks);
+        self.totals = commit.totals;
+        self.lengths = commit.lengths.unwrap_or(self.lengths);
+        self.closed |= commit.closed;
+    }
+}
+
+/// Whether `line` is how `value` is written.
+fn is_canonical(value: &impl serde::Serialize, line: &[u8]) -> bool {
+    serde_json::to_vec(value).is_ok_and(|written| written == line)
+}

@@ -1,0 +1,195 @@
+//! The loop: read, step, commit; at the end, step and commit what is left.
+//!
+//! Nothing here knows whether records are live, or from where: live and replay differ in their
+//! `Source`, and in where partitions start and end. The wall clock is read here and nowhere else.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clicks_dataflows::decode::Decoder;
+use clicks_dataflows::gauge::Gauges;
+use clicks_dataflows::graph::assemble;
+use clicks_dataflows::ledger::Totals;
+use clicks_dataflows::options::Options;
+use clicks_dataflows::partition::Start;
+use clicks_dataflows::time::{Epoch, Millis};
+use timely::worker::Worker;
+
+use crate::commit::{Committer, Tolls};
+use crate::config::Pace;
+use crate::failure::Failure;
+use crate::outbox::Outbox;
+use crate::reader::{Reader, Turn};
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::steer::{Agreed, Steer};
+use crate::watch::{Watch, Watched};
+
+/// How long a worker without work waits before it looks again.
+const PATIENCE: Duration = Duration::from_millis(2);
+
+/// Commits are at least this far apart, so that a replay makes few large ones.
+const COMMIT_EVERY_MS: Millis = 100;
+
+/// Rows that are worth a commit at once.
+const COMMIT_ROWS: u64 = 200_000;
+
+/// Milliseconds since the program started, by a clock that never goes back.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn monotonic_ms() -> Millis {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let elapsed = START.get_or_init(Instant::now).elapsed().as_millis();
+    Millis::try_from(elapsed).expect("a program runs for fewer milliseconds than u64")
+}
+
+/// Milliseconds since 1970 by the wall clock; no result depends on it.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+pub fn wall_ms() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+/// What all workers of a job run with.
+pub struct Plan {
+    /// What results mean.
+    pub options: Options,
+    /// What only steers.
+    pub pace: Pace,
+    /// Records taken of a partition at once.
+    pub batch: usize,
+    /// Decodes records of a partition that has no header.
+    pub decoder: Decoder,
+    /// The version and meaning that all processes must share.
+    pub agreed: Agreed,
+    /// Whether partitions may appear, grow and sleep.
+    pub followed: bool,
+    /// Each partition is read until its clock reaches this, and rows up to it are told.
+    pub until: Option<Epoch>,
+    /// Numbers of the graph.
+    pub gauges: Gauges,
+    /// Set when the program is to stop.
+    pub stop: Arc<AtomicBool>,
+    /// A monotonic clock in milliseconds.
+    pub now: fn() -> Millis,
+}
+
+/// What only the first worker has: the job's past, its results, and who watches.
+pub struct Lead<'a> {
+    /// Where each known partition begins, in the order of their numbers.
+    pub starts: Vec<(String, Start)>,
+    /// Makes the commits.
+    pub committer: Committer,
+    /// Takes them.
+    pub sink: &'a mut dyn Sink,
+    /// Is shown how it goes.
+    pub watch: &'a mut dyn Watch,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The input is complete, and the job is closed.
+    Closed,
+    /// Somebody wanted it to stop; the next run goes on.
+    Stopped,
+}
+
+/// How one worker's run went.
+#[derive(Clone, Debug)]
+pub struct Went {
+    /// How it ended.
+    pub ended: Ended,
+    /// Of the first worker, what it committed.
+    pub led: Option<(Totals, Tolls)>,
+}
+
+impl Went {
+    fn new(ended: Ended, lead: Option<&Lead<'_>>) -> Went {
+        let led = lead.map(|lead| (lead.committer.totals(), lead.committer.tolls().clone()));
+        Went { ended, led }
+    }
+}
+
+/// Runs one worker until the input is complete or somebody stops it.
+///
+/// # Errors
+///
+/// When the source or the sink fails, or the workers do not agree.
+pub fn run(
+    worker: &mut Worker,
+    source: &mut dyn Source,
+    mut lead: Option<Lead<'_>>,
+    plan: &Plan,
+) -> Result<Went, Failure> {
+    let steer = Steer::attach(worker);
+    let (ingest, mut outbox) = worker.dataflow_named("Clicks", |scope| {
+        let (ingest, outputs) = assemble(scope, &plan.options, &plan.gauges);
+        (ingest, Outbox::attach(outputs, &plan.options))
+    });
+    let mut reader = Reader::new(worker, plan, steer, ingest);
+    if let Some(lead) = &mut lead {
+        reader.begin(lead, source)?;
+    }
+    let mut committed_at = 0;
+    loop {
+        let now = (plan.now)();
+        let busy = match reader.turn(source, lead.as_mut(), outbox.open_from(), now)? {
+            Turn::Read(records) => records > 0,
+            Turn::Halt => return Ok(Went::new(reader.halted()?, lead.as_ref())),
+        };
+        if busy {
+            worker.step();
+        } else {
+            worker.step_or_park(Some(PATIENCE));
+        }
+        let Some(lead) = &mut lead else {
+            match outbox.open_from() {
+                None => return Ok(Went::new(Ended::Closed, None)),
+                Some(_) => continue,
+            }
+        };
+        let due = reader.stopping() || now >= committed_at + COMMIT_EVERY_MS;
+        match commit_closed(&mut outbox, lead, plan, due) {
+            Ok(Committed::All) => return Ok(Went::new(Ended::Closed, Some(lead))),
+            Ok(Committed::Some) => committed_at = now,
+            Ok(Committed::Nothing) => {}
+            Err(failure) => return Err(reader.fail(failure)),
+        }
+        lead.watch.show(&Watched::new(lead, &reader, outbox.open_from(), plan), now);
+        reader.halt_if_stopping();
+    }
+}
+
+/// What came of a look at the closed epochs.
+enum Committed {
+    Nothing,
+    Some,
+    All,
+}
+
+/// One commit for all epochs that have closed: live that is one or few, in a replay many.
+fn commit_closed(
+    outbox: &mut Outbox,
+    lead: &mut Lead<'_>,
+    plan: &Plan,
+    due: bool,
+) -> Result<Committed, Failure> {
+    let refresh_ms = plan.options.refresh_ms;
+    let open = outbox.open_from();
+    let closed = open.map_or(Epoch::MAX, |open| open.saturating_sub(1) / refresh_ms * refresh_ms);
+    while let Some((epoch, learnt)) = outbox.take(closed.min(plan.until.unwrap_or(Epoch::MAX))) {
+        lead.committer.take(epoch, learnt)?;
+    }
+    if open.is_none() {
+        lead.committer.close(plan.until, lead.sink)?;
+        return Ok(Committed::All);
+    }
+    let closed = closed.min(plan.until.unwrap_or(Epoch::MAX));
+    if (due || lead.committer.waiting() >= COMMIT_ROWS)
+        && lead.committer.commit(closed, lead.sink)?
+    {
+        return Ok(Committed::Some);
+    }
+    Ok(Committed::Nothing)
+}

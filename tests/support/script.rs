@@ -1,0 +1,616 @@
+//! Test inputs: scripts of clicks, told one by one or drawn at random.
+//!
+//! A script is plain data: what the options are, and what each partition holds. It knows how its
+//! records are written, and nothing of what they come to: that is the oracle's.
+
+use std::fmt::Write;
+use std::mem::discriminant;
+use std::ops::Range;
+
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::sample::{Index, select, subsequence};
+use proptest::{option, prop_oneof};
+
+use super::oracle::rfc3339;
+
+/// Partitions of records, and the options under which they are read.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub settings: Settings,
+    pub partitions: Vec<Vec<Item>>,
+    /// The partition to which [`Script::click`] adds.
+    current: usize,
+}
+
+/// The options on which the meaning of a script depends.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub refresh_ms: u64,
+    pub lateness_ms: u64,
+    pub horizon_ms: u64,
+    pub ahead_max_ms: u64,
+    pub jump_max_ms: u64,
+    pub correct_every_ms: u64,
+    /// Whether every change is told, or each cell once and then corrected.
+    pub changes: bool,
+    /// Ascending.
+    pub windows: Vec<u32>,
+    pub top: usize,
+    /// Ascending by id; filter 0 is not among them.
+    pub filters: Vec<FilterSpec>,
+    /// Whether `fields.log_time` is mapped to `logged`.
+    pub log_time: bool,
+}
+
+/// A filter: all of its predicates must hold.
+#[derive(Clone, Debug)]
+pub struct FilterSpec {
+    pub id: u32,
+    /// At most one for each field under `where`, and one under `not`.
+    pub predicates: Vec<Predicate>,
+}
+
+/// The field has one of the values; or, negated (under `not`), it has none of them.
+#[derive(Clone, Debug)]
+pub struct Predicate {
+    pub negated: bool,
+    pub values: Values,
+}
+
+/// A field and values that it may have.
+#[derive(Clone, Debug)]
+pub enum Values {
+    Country(Vec<String>),
+    User(Vec<String>),
+    /// Addresses and blocks of IPv4: `198.51.100.7`, `203.0.113.0/24`.
+    Ip(Vec<String>),
+}
+
+/// A line of a partition.
+#[derive(Clone, Debug)]
+pub enum Item {
+    Click(ClickSpec),
+    /// A record that does not decode; without a `detail`, any will do.
+    Bad {
+        line: Vec<u8>,
+        reason: &'static str,
+        detail: Option<String>,
+    },
+    /// An empty line, which is no record.
+    Empty,
+}
+
+/// A record that decodes.
+#[derive(Clone, Debug, Default)]
+pub struct ClickSpec {
+    pub event_ms: u64,
+    pub ad: String,
+    pub user: Option<String>,
+    /// An address of IPv4.
+    pub ip: Option<String>,
+    pub country: Option<String>,
+    pub click_id: Option<String>,
+    /// Counts as absent where it is 0.
+    pub log_time: Option<u64>,
+    /// How it is written, of [`STYLES`]: decides nothing else.
+    pub style: u8,
+}
+
+/// Ways to write a click: eight for its time, three for an absent field, two for other fields.
+pub const STYLES: u8 = 8 * 3 * 2;
+
+impl Item {
+    /// The bytes of the line, without LF.
+    pub fn line(&self) -> Vec<u8> {
+        match self {
+            Item::Click(click) => click.json().into_bytes(),
+            Item::Bad { line, .. } => line.clone(),
+            Item::Empty => Vec::new(),
+        }
+    }
+
+    /// What its row of `rejects` must say, where the script knows it.
+    pub fn detail(&self) -> Option<String> {
+        match self {
+            Item::Bad { detail, .. } => detail.clone(),
+            Item::Click(_) | Item::Empty => None,
+        }
+    }
+}
+
+impl ClickSpec {
+    fn json(&self) -> String {
+        let quoted = |text: &String| serde_json::Value::from(text.as_str()).to_string();
+        let mut json = String::from("{");
+        if self.style / 24 % 2 == 1 {
+            // Other fields are ignored, and of a key that is there twice the last counts.
+            json.push_str(r#""page":{"url":"/?a=1","tags":[null,1.5]},"ad_id":"overwritten","#);
+        }
+        let (ad, time) = (quoted(&self.ad), timestamp(self.event_ms, self.style % 8));
+        write!(json, r#""ad_id":{ad},"click_timestamp":{time}"#).expect("a string takes all");
+        let fields = [
+            ("user_id", self.user.as_ref().map(quoted)),
+            ("ip", self.ip.as_ref().map(quoted)),
+            ("country", self.country.as_ref().map(quoted)),
+            ("click_id", self.click_id.as_ref().map(quoted)),
+            ("logged", self.log_time.map(|ms| ms.to_string())),
+        ];
+        for (name, value) in fields {
+            let absent = [None, Some("null"), Some("\"\"")][usize::from(self.style / 8 % 3)];
+            if let Some(value) = value.as_deref().or(absent) {
+                write!(json, r#","{name}":{value}"#).expect("a string takes all");
+            }
+        }
+        json.push('}');
+        json
+    }
+}
+
+/// A time as JSON, in one of the eight ways in which it may be written.
+fn timestamp(ms: u64, style: u8) -> String {
+    let utc = rfc3339(ms);
+    let local = utc.trim_end_matches('Z');
+    let whole = rfc3339(ms / 1000 * 1000);
+    let whole = whole.trim_end_matches('Z');
+    let east = rfc3339(ms + 2 * 3_600_000);
+    let west = ms.checked_sub(5 * 3_600_000 + 30 * 60_000).map(rfc3339);
+    match (style, west) {
+        (1, _) => format!("\"{utc}\""),
+        (2, _) => format!("\"{}\"", local.replace('T', " ")),
+        (3, _) if !east.starts_with("10000") => format!("\"{}+02:00\"", east.trim_end_matches('Z')),
+        (4, _) => format!("\"{ms}\""),
+        (5, Some(west)) => format!("\"{}-05:30\"", west.trim_end_matches('Z').replace('T', " ")),
+        (6, _) => format!("\"{whole}.{:03}999Z\"", ms % 1000),
+        (7, _) => format!("\"{local}\""),
+        _ => ms.to_string(),
+    }
+}
+
+/// 2026-01-01T00:00:00Z.
+pub const NEW_YEAR_MS: u64 = 1_767_225_600_000;
+
+/// A time of 2026-01-01 UTC, written `12:00:10` or `12:00:10.500`; hour 24 and more is later.
+pub fn at(time: &str) -> u64 {
+    let parts: Vec<&str> = time.split([':', '.']).collect();
+    let number = |i: usize| parts.get(i).map_or(0, |part| part.parse::<u64>().expect("a number"));
+    NEW_YEAR_MS + (number(0) * 3600 + number(1) * 60 + number(2)) * 1000 + number(3)
+}
+
+/// Scripts told one by one: partition 0 first, minutes by themselves, all else as by default.
+impl Script {
+    /// An empty script; every minute settles `seconds` after its end.
+    pub fn with_lateness(seconds: u64) -> Script {
+        let settings = Settings {
+            refresh_ms: 1000,
+            lateness_ms: seconds * 1000,
+            horizon_ms: 6 * 3_600_000,
+            ahead_max_ms: 3_600_000,
+            jump_max_ms: 3_600_000,
+            correct_every_ms: 60_000,
+            changes: false,
+            windows: vec![1],
+            top: 100,
+            filters: Vec::new(),
+            log_time: false,
+        };
+        Script::of(settings, vec![Vec::new()])
+    }
+
+    /// A script of these parts.
+    pub fn of(settings: Settings, partitions: Vec<Vec<Item>>) -> Script {
+        Script { settings, partitions, current: 0 }
+    }
+
+    /// Changes settings.
+    pub fn set(mut self, change: impl FnOnce(&mut Settings)) -> Script {
+        change(&mut self.settings);
+        self
+    }
+
+    /// What follows is added to this partition.
+    pub fn partition(mut self, partition: usize) -> Script {
+        self.current = partition;
+        let partitions = self.partitions.len().max(partition + 1);
+        self.partitions.resize(partitions, Vec::new());
+        self
+    }
+
+    /// A click of ad 7 (`ad007`) at a time of 2026-01-01, see [`at`].
+    pub fn click(self, ad: u32, time: &str) -> Script {
+        let ad = format!("ad{ad:03}");
+        self.item(Item::Click(ClickSpec { event_ms: at(time), ad, style: 1, ..Default::default() }))
+    }
+
+    /// The last click has this user.
+    pub fn user(self, user: &str) -> Script {
+        self.but(|click| click.user = Some(user.into()))
+    }
+
+    /// The last click has this address.
+    pub fn ip(self, ip: &str) -> Script {
+        self.but(|click| click.ip = Some(ip.into()))
+    }
+
+    /// The last click has this country.
+    pub fn country(self, country: &str) -> Script {
+        self.but(|click| click.country = Some(country.into()))
+    }
+
+    /// The last click has this id.
+    pub fn click_id(self, click_id: &str) -> Script {
+        self.but(|click| click.click_id = Some(click_id.into()))
+    }
+
+    /// The last click was logged at this time, and log times are read.
+    pub fn logged(self, time: &str) -> Script {
+        self.set(|settings| settings.log_time = true).but(|click| click.log_time = Some(at(time)))
+    }
+
+    /// A line that is not JSON; an empty one is no record.
+    pub fn line(self, line: &[u8]) -> Script {
+        if line.is_empty() { self.item(Item::Empty) } else { self.bad(line, "malformed") }
+    }
+
+    /// A line that is rejected for this reason.
+    pub fn bad(self, line: &[u8], reason: &'static str) -> Script {
+        self.item(Item::Bad { line: line.to_vec(), reason, detail: None })
+    }
+
+    fn item(mut self, item: Item) -> Script {
+        self.partitions[self.current].push(item);
+        self
+    }
+
+    fn but(mut self, change: impl FnOnce(&mut ClickSpec)) -> Script {
+        match self.partitions[self.current].last_mut() {
+            Some(Item::Click(click)) => change(click),
+            other => panic!("the last line is no click: {other:?}"),
+        }
+        self
+    }
+}
+
+/// Scripts of one to four partitions, with what can go wrong in a log.
+pub fn scripts() -> impl Strategy<Value = Script> {
+    let partition = prop_oneof![9 => vec(steps(), 0..=60), 1 => vec(steps(), 200)];
+    let ads = subsequence(ADS.to_vec(), 2..=6);
+    (settings(), vec(partition, 1..=4), ads, select(STARTS.to_vec()), any::<bool>()).prop_map(
+        |(settings, partitions, ads, start_ms, whole_seconds)| {
+            let log_time = settings.log_time;
+            let mut log = Log { ads, whole_seconds, log_time, now_ms: 0, clicks: Vec::new() };
+            let mut partitions_of_items = Vec::new();
+            for steps in partitions {
+                log.now_ms = start_ms;
+                partitions_of_items.push(steps.into_iter().map(|step| log.item(step)).collect());
+            }
+            Script::of(settings, partitions_of_items)
+        },
+    )
+}
+
+/// Noon of 2026-01-01 (mostly), two minutes after 1970 began, and the end of a leap day.
+const STARTS: [u64; 6] = {
+    let noon_ms = NEW_YEAR_MS + 12 * 3_600_000;
+    [noon_ms, noon_ms, noon_ms, noon_ms, 120_000, 1_709_250_900_000]
+};
+const ADS: [&str; 8] = [
+    "ad001",
+    "ad010",
+    "AD001",
+    "ad \"quoted\", \\ and\ttab",
+    "<script>alert(1)</script>",
+    "реклама",
+    "\u{fffd}",
+    "😀",
+];
+const USERS: [&str; 3] = ["u1", "user 2", "u\"3"];
+const IPS: [&str; 4] = ["203.0.113.7", "203.0.113.200", "10.1.2.3", "198.51.100.7"];
+const BLOCKS: [&str; 5] =
+    ["203.0.113.0/24", "203.0.113.0/25", "10.0.0.0/8", "198.51.100.7/32", "198.51.100.7"];
+const COUNTRIES: [&str; 3] = ["USA", "CAN", "usa"];
+
+/// Records that do not decode, each with one fault.
+const BAD: [(&[u8], &str); 18] = [
+    (b"{", "malformed"),
+    (b"[]", "malformed"),
+    (b"7", "malformed"),
+    (b"not json", "malformed"),
+    (b"\xff\xfe{}", "malformed"),
+    (b"{\"ad_id\":\"\xc3\",\"click_timestamp\":1}", "malformed"),
+    (br#"{"ad_id":"\ud800","click_timestamp":1}"#, "malformed"),
+    (br#"{"ad_id":"ad001","click_timestamp":NaN}"#, "malformed"),
+    (br#"{"click_timestamp":1767268800000}"#, "missing_field"),
+    (br#"{"ad_id":null,"click_timestamp":1767268800000}"#, "missing_field"),
+    (br#"{"ad_id":"","click_timestamp":1767268800000}"#, "missing_field"),
+    (br#"{"ad_id":"ad001"}"#, "missing_field"),
+    (br#"{"ad_id":"ad001","click_timestamp":-1}"#, "bad_field"),
+    (br#"{"ad_id":"ad001","click_timestamp":1.5}"#, "bad_field"),
+    (br#"{"ad_id":"ad001","click_timestamp":"2026-01-01T12:00:60Z"}"#, "bad_field"),
+    (br#"{"ad_id":true,"click_timestamp":1767268800000}"#, "bad_field"),
+    (br#"{"ad_id":"ad001","click_timestamp":1767268800000,"ip":"1.2.3"}"#, "bad_field"),
+    (br#"{"ad_id":"ad001","click_timestamp":1767268800000,"user_id":[]}"#, "bad_field"),
+];
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let refresh = select(vec![100, 500, 1000, 2000, 5000, 60_000]);
+    let hour_or_minute = || select(vec![60_000, 3_600_000]);
+    let horizon = select(vec![60_000, 600_000, 6 * 3_600_000]);
+    let windows = select(vec![vec![1], vec![1, 5], vec![1, 5, 60], vec![2, 3]]);
+    (
+        (refresh, select(vec![0, 15_000, 90_000]), horizon, any::<bool>(), any::<bool>()),
+        (hour_or_minute(), hour_or_minute(), any::<bool>()),
+        (windows, select(vec![1, 2, 3, 100]), filters()),
+    )
+        .prop_map(|(times, (ahead_max_ms, jump_max_ms, log_time), (windows, top, filters))| {
+            let (refresh_ms, lateness_ms, horizon_ms, at_refresh, changes) = times;
+            Settings {
+                refresh_ms,
+                lateness_ms,
+                horizon_ms: lateness_ms.max(horizon_ms),
+                ahead_max_ms,
+                jump_max_ms,
+                correct_every_ms: if at_refresh { refresh_ms } else { 60_000 },
+                changes,
+                windows,
+                top,
+                filters,
+                log_time,
+            }
+        })
+}
+
+fn filters() -> impl Strategy<Value = Vec<FilterSpec>> {
+    let some = |of: &[&str]| {
+        let of: Vec<String> = of.iter().map(|value| (*value).to_string()).collect();
+        let all = of.len();
+        subsequence(of, 1..=all)
+    };
+    let values = prop_oneof![
+        some(&COUNTRIES).prop_map(Values::Country),
+        some(&USERS).prop_map(Values::User),
+        some(&BLOCKS).prop_map(Values::Ip),
+    ];
+    let predicate =
+        (any::<bool>(), values).prop_map(|(negated, values)| Predicate { negated, values });
+    vec(vec(predicate, 1..=3), 0..=3).prop_map(|filters| {
+        let filters = [1, 2, 7].into_iter().zip(filters);
+        filters.map(|(id, all)| FilterSpec { id, predicates: one_of_each(all) }).collect()
+    })
+}
+
+/// The first predicate of each field, negated and not.
+fn one_of_each(predicates: Vec<Predicate>) -> Vec<Predicate> {
+    let place = |one: &Predicate| (one.negated, discriminant(&one.values));
+    let mut kept: Vec<Predicate> = Vec::new();
+    for one in predicates {
+        if kept.iter().all(|other| place(other) != place(&one)) {
+            kept.push(one);
+        }
+    }
+    kept
+}
+
+/// How a partition goes on.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Time goes on, and a click comes that happened a little or long before, or far ahead.
+    Click {
+        forward_ms: u64,
+        back_ms: u64,
+        ahead_ms: u64,
+        draft: Draft,
+    },
+    /// A click that is in the log already comes once more, in this style, maybe changed.
+    Copy {
+        of: Index,
+        style: u8,
+        changed: Changed,
+    },
+    /// A record that does not decode.
+    Bad(usize),
+    Empty,
+}
+
+/// What a copy does not share with its original.
+#[derive(Clone, Copy, Debug)]
+enum Changed {
+    Nothing,
+    Ad,
+    Country,
+    Logged,
+}
+
+/// All of a click but its time.
+#[derive(Clone, Debug)]
+struct Draft {
+    ad: Index,
+    user: Option<&'static str>,
+    ip: Option<&'static str>,
+    country: Option<&'static str>,
+    click_id: Option<u8>,
+    logged: Logged,
+    style: u8,
+}
+
+/// What the log time says.
+#[derive(Clone, Copy, Debug)]
+enum Logged {
+    Absent,
+    Zero,
+    /// So long before it is now.
+    Before(u64),
+    /// So long before the click happened: the client's clock runs fast.
+    BeforeClick(u64),
+    /// So long after the click happened.
+    AfterClick(u64),
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    const MINUTE: u64 = 60_000;
+    const HOUR: u64 = 60 * MINUTE;
+    let click = |forward: Range<u64>, back: Range<u64>, ahead: Range<u64>| {
+        (forward, back, ahead, drafts()).prop_map(|(forward_ms, back_ms, ahead_ms, draft)| {
+            Step::Click { forward_ms, back_ms, ahead_ms, draft }
+        })
+    };
+    let changed = select(vec![
+        Changed::Nothing,
+        Changed::Nothing,
+        Changed::Ad,
+        Changed::Country,
+        Changed::Logged,
+    ]);
+    let copy = (any::<Index>(), 0..STYLES, changed).prop_map(|(of, style, changed)| Step::Copy {
+        of,
+        style,
+        changed,
+    });
+    prop_oneof![
+        60 => click(0..3000, 0..5000, 0..1),
+        10 => click(5000..2 * MINUTE, 0..20_000, 0..1),
+        5 => click(0..1000, MINUTE..10 * MINUTE, 0..1),
+        2 => click(0..1000, HOUR..9 * HOUR, 0..1),
+        4 => click(MINUTE..30 * MINUTE, 0..1000, 0..1),
+        1 => click(HOUR..8 * HOUR, 0..1000, 0..1),
+        1 => click(0..1000, 0..1, MINUTE..3 * HOUR),
+        1 => click(0..1000, 0..1, 24 * HOUR..20 * 365 * 24 * HOUR),
+        10 => copy,
+        4 => (0..BAD.len()).prop_map(Step::Bad),
+        3 => Just(Step::Empty),
+    ]
+}
+
+fn drafts() -> impl Strategy<Value = Draft> {
+    let logged = prop_oneof![
+        4 => (0..3000u64).prop_map(Logged::Before),
+        2 => (0..3000u64).prop_map(Logged::BeforeClick),
+        4 => (0..5000u64).prop_map(Logged::AfterClick),
+        2 => Just(Logged::Absent),
+        1 => Just(Logged::Zero),
+        1 => (60_000..3 * 3_600_000u64).prop_map(Logged::Before),
+    ];
+    let missing_or = |of: &[&'static str]| option::weighted(0.8, select(of.to_vec()));
+    let identity = (missing_or(&USERS), missing_or(&IPS), option::weighted(0.4, 0..20u8));
+    (any::<Index>(), identity, missing_or(&COUNTRIES), logged, 0..STYLES).prop_map(
+        |(ad, (user, ip, click_id), country, logged, style)| Draft {
+            ad,
+            user,
+            ip,
+            country,
+            click_id,
+            logged,
+            style,
+        },
+    )
+}
+
+/// What steps are written to.
+struct Log {
+    ads: Vec<&'static str>,
+    /// Whether all event times are whole seconds, so that they meet the ends of epochs.
+    whole_seconds: bool,
+    log_time: bool,
+    now_ms: u64,
+    /// The clicks of all partitions so far.
+    clicks: Vec<ClickSpec>,
+}
+
+impl Log {
+    fn item(&mut self, step: Step) -> Item {
+        let click = match step {
+            Step::Click { forward_ms, back_ms, ahead_ms, draft } => {
+                self.now_ms += forward_ms;
+                self.click((self.now_ms + ahead_ms).saturating_sub(back_ms), draft)
+            }
+            Step::Copy { of, style, changed } if !self.clicks.is_empty() => {
+                self.copy(of.get(&self.clicks), style, changed)
+            }
+            Step::Bad(i) => {
+                let (line, reason) = BAD[i];
+                return Item::Bad { line: line.to_vec(), reason, detail: None };
+            }
+            Step::Copy { .. } | Step::Empty => return Item::Empty,
+        };
+        self.clicks.push(click.clone());
+        Item::Click(click)
+    }
+
+    fn click(&self, event_ms: u64, draft: Draft) -> ClickSpec {
+        let event_ms = if self.whole_seconds { event_ms / 1000 * 1000 } else { event_ms };
+        let logged = match draft.logged {
+            Logged::Absent => None,
+            Logged::Zero => Some(0),
+            Logged::Before(ms) => Some(self.now_ms.saturating_sub(ms)),
+            Logged::BeforeClick(ms) => Some(event_ms.saturating_sub(ms)),
+            Logged::AfterClick(ms) => Some(event_ms + ms),
+        };
+        ClickSpec {
+            event_ms,
+            ad: (*draft.ad.get(&self.ads)).into(),
+            user: draft.user.map(Into::into),
+            ip: draft.ip.map(Into::into),
+            country: draft.country.map(Into::into),
+            click_id: draft.click_id.map(|id| format!("c{id}")),
+            log_time: logged.filter(|_| self.log_time),
+            style: draft.style,
+        }
+    }
+
+    fn copy(&self, of: &ClickSpec, style: u8, changed: Changed) -> ClickSpec {
+        let mut click = ClickSpec { style, ..of.clone() };
+        match changed {
+            Changed::Nothing => {}
+            Changed::Ad => click.ad = self.ads[0].into(),
+            Changed::Country => click.country = None,
+            Changed::Logged => click.log_time = self.log_time.then_some(self.now_ms),
+        }
+        click
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_eight_ways() {
+        let ms = NEW_YEAR_MS + 1020;
+        let ways: Vec<String> = (0..8).map(|style| timestamp(ms, style)).collect();
+        assert_eq!(
+            ways,
+            [
+                "1767225601020",
+                "\"2026-01-01T00:00:01.020Z\"",
+                "\"2026-01-01 00:00:01.020\"",
+                "\"2026-01-01T02:00:01.020+02:00\"",
+                "\"1767225601020\"",
+                "\"2025-12-31 18:30:01.020-05:30\"",
+                "\"2026-01-01T00:00:01.020999Z\"",
+                "\"2026-01-01T00:00:01.020\"",
+            ]
+        );
+        assert_eq!(timestamp(5, 5), "5", "1969 cannot be written");
+        assert_eq!(timestamp(253_402_300_799_000, 3), "253402300799000", "nor can the year 10000");
+    }
+
+    #[test]
+    fn a_click_is_written_in_many_ways() {
+        let written = |style| {
+            let script = Script::with_lateness(15).click(7, "12:00:10").user("u\"1");
+            let Item::Click(click) = &script.partitions[0][0] else { panic!("a click") };
+            Item::Click(ClickSpec { style, ..click.clone() }).line()
+        };
+        let text = |style| String::from_utf8(written(style)).expect("lines are UTF-8");
+        assert_eq!(
+            text(1),
+            r#"{"ad_id":"ad007","click_timestamp":"2026-01-01T12:00:10Z","user_id":"u\"1"}"#
+        );
+        assert!(text(8).ends_with(r#""ip":null,"country":null,"click_id":null,"logged":null}"#));
+        assert!(text(16).ends_with(r#""ip":"","country":"","click_id":"","logged":""}"#));
+        for style in 0..STYLES {
+            let value: serde_json::Value = serde_json::from_slice(&written(style)).expect("JSON");
+            assert_eq!(value["ad_id"], "ad007");
+        }
+    }
+}
