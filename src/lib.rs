@@ -21,6 +21,7 @@ pub mod range;
 pub mod sink;
 pub mod source;
 pub mod steer;
+pub mod tail;
 pub mod verify;
 pub mod watch;
 pub mod worker;

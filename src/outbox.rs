@@ -55,14 +55,18 @@ impl Learnt {
 /// The outputs of the graph, by epoch; whole on the first worker, empty on the others.
 pub struct Outbox {
     epochs: Rc<RefCell<BTreeMap<Epoch, Learnt>>>,
-    probe: ProbeHandle<Epoch>,
+    /// Of everything that is told.
+    told: ProbeHandle<Epoch>,
+    /// Of the notes, which come straight from the input.
+    input: ProbeHandle<Epoch>,
 }
 
 impl Outbox {
     /// Gathers `outputs`; of minutes before the first that is told there are no rows.
     pub fn attach(outputs: Outputs<'_>, options: &Options) -> Outbox {
         let from = options.from;
-        let outbox = Outbox { epochs: Rc::default(), probe: ProbeHandle::new() };
+        let (told, input) = (ProbeHandle::new(), ProbeHandle::new());
+        let outbox = Outbox { epochs: Rc::default(), told, input };
         let counts = outputs.counts.filter(move |change| change.cell.minute >= from);
         outbox.gather(updates(counts), |learnt, change| learnt.counts.push(change));
         let ranks = outputs.ranks.filter(move |list| list.group.2 >= from);
@@ -70,7 +74,7 @@ impl Outbox {
         outbox.gather(updates(outputs.rejects), |learnt, reject| learnt.rejects.push(reject));
         outbox.gather(updates(outputs.tallies), |learnt, tally| learnt.tallies.push(tally));
         let refresh_ms = options.refresh_ms;
-        let notes = outputs.notes.map(move |note| (note.epoch(refresh_ms), note));
+        let notes = outputs.notes.probe_with(&outbox.input).map(move |note| (note.epoch(refresh_ms), note));
         outbox.gather(notes, |learnt, note| match note {
             Note::Progress(progress) => learnt.progress.push(progress),
             Note::Mark(mark) => learnt.marks.push(mark),
@@ -95,12 +99,17 @@ impl Outbox {
                 });
             }
         });
-        gathered.probe_with(&self.probe);
+        gathered.probe_with(&self.told);
     }
 
     /// The least epoch of which more may come; none if nothing will.
     pub fn open_from(&self) -> Option<Epoch> {
-        self.probe.with_frontier(|frontier| frontier.first().copied())
+        self.told.with_frontier(|frontier| frontier.first().copied())
+    }
+
+    /// Whether the input has ended: all that is still to be told is told at the end.
+    pub fn input_ended(&self) -> bool {
+        self.input.with_frontier(|frontier| frontier.is_empty())
     }
 
     /// The least gathered epoch, if it is at most `last`.

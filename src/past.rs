@@ -216,7 +216,7 @@ impl Past {
         let last = self.briefs.len();
         let back = self.whole_from(last, options);
         let checks = (back..last)
-            .filter(|at| self.whole_from(at + 1, options) >= back)
+            .filter(|at| self.whole_from(*at, options) >= back)
             .map(|at| Check {
                 commit: at as u64 + 1,
                 after: at.checked_sub(1).map_or(0, |before| self.briefs[before].epoch),

@@ -11,27 +11,31 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use clicks_dataflows::decode::{Decoder, Format};
+use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::gauge::Gauges;
-use clicks_dataflows::ledger::{Opening, Position, Totals};
+use clicks_dataflows::ledger::{Lengths, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::Time;
+use clicks_dataflows::time::{Millis, Time};
 use timely::CommunicationConfig;
 
 use crate::commit::{Committer, Tolls};
 use crate::config::{Config, Pace, meaning_differs};
 use crate::failure::Failure;
-use crate::files::disk::Disk;
+use crate::files::disk::{Disk, LocalDisk};
 use crate::files::input::{Directory, DirectorySource, End};
 use crate::files::results::{ResultFiles, lock};
 use crate::past::{GoBack, Past};
 use crate::range::Range;
-use crate::source::Source;
+use crate::source::{Poll, Source};
 use crate::steer::Agreed;
 use crate::watch::Watch;
 use crate::worker::{self, Ended, Lead, Plan};
+
+/// How long a worker without work waits before it looks again.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Records taken of a partition at once.
 const BATCH: usize = 4096;
@@ -48,10 +52,12 @@ pub struct Job {
     pub pace: Pace,
     /// Decodes records of a partition that has no header.
     pub decoder: Decoder,
-    /// The input.
-    pub input: Directory,
-    /// How partitions of the input end.
-    pub end: End,
+    /// The input in words: where records come from.
+    pub input: String,
+    /// Makes a source of the input for each worker.
+    pub source: Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>,
+    /// Whether partitions may appear, grow and sleep.
+    pub followed: bool,
     /// What part of the input is told, and whose marks are obeyed.
     pub range: Range,
     /// The directory of its results.
@@ -66,6 +72,12 @@ pub struct Job {
     pub stop: Arc<AtomicBool>,
     /// Numbers of the graph.
     pub gauges: Gauges,
+    /// A monotonic clock in milliseconds.
+    pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
+    /// How long a worker without work waits before it looks again.
+    pub patience: Duration,
+    /// Whether the directory is locked against other instances.
+    pub lock: bool,
 }
 
 /// How a run went.
@@ -84,39 +96,39 @@ pub struct Summary {
 }
 
 impl Job {
-    /// The job that `config` describes, from `input` to `output`, on one worker.
+    /// The job that `config` describes, from the directory `input` to the directory `output`, on
+    /// one worker.
     ///
     /// # Errors
     ///
     /// When the schema does not hold together.
     pub fn new(
         config: &Config,
-        input: PathBuf,
+        input: Directory,
+        end: End,
         output: PathBuf,
-        disk: Arc<dyn Disk>,
     ) -> Result<Job, Failure> {
         let decoder = Decoder::new(&config.schema);
         let decoder = decoder.map_err(|error| Failure::refused(format!("input: {error}")))?;
-        let extension = match config.schema.format {
-            Format::Json => "jsonl",
-            Format::Csv { .. } => "csv",
-        };
-        let header = decoder.needs_header();
         Ok(Job {
             name: config.job.clone(),
             options: config.options.clone(),
             meaning: config.meaning(),
             pace: config.pace,
             decoder,
-            input: Directory { path: input, extension, header, read: Default::default() },
-            end: End::Complete,
+            input: format!("{} (*.{})", input.path.display(), input.extension),
+            followed: end == End::Followed,
+            source: Arc::new(move || Box::new(DirectorySource::new(input.clone(), end.clone()))),
             range: Range::default(),
             output,
             communication: CommunicationConfig::Thread,
             batch: BATCH,
-            disk,
+            disk: Arc::new(LocalDisk),
             stop: Arc::default(),
             gauges: Gauges::default(),
+            now: Arc::new(worker::monotonic_ms),
+            patience: PATIENCE,
+            lock: true,
         })
     }
 
@@ -142,13 +154,13 @@ impl Job {
 
     /// Takes the job over: locks it, reads its ledger, or opens it.
     fn begin(&self) -> Result<Begun, Failure> {
-        let lock = lock(&self.output, &self.name)?;
+        let lock = self.lock.then(|| lock(&self.output, &self.name)).transpose()?;
         if let Some(past) = Past::read(&*self.disk, &self.output, &self.name)? {
             self.check_meaning(&past)?;
             let (lengths, length) = (past.lengths(), past.length());
             let disk = Arc::clone(&self.disk);
             let sink =
-                ResultFiles::open(disk, &self.output, &self.name, lengths, length, Some(lock))?;
+                ResultFiles::open(disk, &self.output, &self.name, lengths, length, lock)?;
             return Ok(Begun { past, sink });
         }
         let opening = Opening {
@@ -162,26 +174,21 @@ impl Job {
         let line = serde_json::to_string(&opening).expect("an opening is JSON");
         let disk = Arc::clone(&self.disk);
         let mut sink =
-            ResultFiles::open(disk, &self.output, &self.name, Default::default(), 0, Some(lock))?;
+            ResultFiles::open(disk, &self.output, &self.name, Lengths::default(), 0, lock)?;
         sink.begin(&line)?;
         Ok(Begun { past: Past::begin(opening, &line), sink })
     }
 
     /// Where a new job begins to read each partition.
     fn first_positions(&self) -> Result<Vec<Position>, Failure> {
-        let names: Vec<String> = self.source().discover()?;
-        if names.is_empty() && self.end != End::Followed {
+        let names = (self.source)().discover()?;
+        if names.is_empty() && !self.followed {
             return Err(Failure::refused(format!(
-                "--input {} has no partition: it needs at least one *.{} file",
-                self.input.path.display(),
-                self.input.extension,
+                "--input {} has no partition: it needs at least one file",
+                self.input,
             )));
         }
         self.range.first_positions(names)
-    }
-
-    fn source(&self) -> DirectorySource {
-        DirectorySource::new(self.input.clone(), self.end.clone())
     }
 
     fn check_meaning(&self, past: &Past) -> Result<(), Failure> {
@@ -199,7 +206,10 @@ impl Job {
 
     /// A closed job has nothing to do, unless its input is not what it was.
     fn check_unchanged(&self, past: &Past) -> Result<(), Failure> {
-        let mut source = self.source();
+        if self.range.until.is_some() {
+            return Ok(());
+        }
+        let mut source = (self.source)();
         for name in source.discover()? {
             let position = past.positions().values().find(|p| p.file.as_deref() == Some(&name));
             let Some(position) = position else {
@@ -207,7 +217,7 @@ impl Job {
             };
             source.open(position.partition, &name, position.offset)?;
             let mut more = 0;
-            source.poll(position.partition, 1, &mut |_| more += 1)?;
+            while source.poll(position.partition, BATCH, &mut |_| more += 1)?.poll == Poll::More {}
             if more > 0 {
                 let at = position.offset;
                 return Err(self.grown(&format!("{name} has grown beyond line {at}")));
@@ -246,11 +256,11 @@ impl Job {
                 _ => None,
             };
             let Some(Led { starts, committer, mut sink, mut watch }) = led else {
-                return worker::run(worker, &mut job.source(), None, plan);
+                return worker::run(worker, &mut *(job.source)(), None, plan);
             };
             let (sink, watch) = (&mut sink, &mut *watch);
             let lead = Lead { starts, committer, sink, watch };
-            worker::run(worker, &mut job.source(), Some(lead), plan)
+            worker::run(worker, &mut *(job.source)(), Some(lead), plan)
         })
         .map_err(|why| Failure::new(format!("cannot start the workers: {why}")))?;
         let mut summary = None;
@@ -285,11 +295,12 @@ impl Job {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 meaning: format!("{} {}", self.name, self.meaning),
             },
-            followed: self.end == End::Followed,
+            followed: self.followed,
             until: self.range.until,
             gauges: self.gauges.clone(),
             stop: Arc::clone(&self.stop),
-            now: worker::monotonic_ms,
+            now: Arc::clone(&self.now),
+            patience: self.patience,
         }
     }
 }

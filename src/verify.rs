@@ -47,7 +47,8 @@ impl Verified {
     /// What ends the program, if anything is wrong.
     pub fn failure(&self) -> Option<Failure> {
         let Verified { faults, job, .. } = self;
-        let wrong = || Failure::of(Kind::Differs, format!("job {job} has {}", some(*faults, "fault")));
+        let wrong =
+            || Failure::of(Kind::Differs, format!("job {job} has {}", some(*faults, "fault")));
         (*faults > 0).then(wrong)
     }
 }

@@ -26,9 +26,6 @@ use crate::source::Source;
 use crate::steer::{Agreed, Steer};
 use crate::watch::{Watch, Watched};
 
-/// How long a worker without work waits before it looks again.
-const PATIENCE: Duration = Duration::from_millis(2);
-
 /// Commits are at least this far apart, so that a replay makes few large ones.
 const COMMIT_EVERY_MS: Millis = 100;
 
@@ -71,7 +68,9 @@ pub struct Plan {
     /// Set when the program is to stop.
     pub stop: Arc<AtomicBool>,
     /// A monotonic clock in milliseconds.
-    pub now: fn() -> Millis,
+    pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
+    /// How long a worker without work waits before it looks again.
+    pub patience: Duration,
 }
 
 /// What only the first worker has: the job's past, its results, and who watches.
@@ -141,7 +140,7 @@ pub fn run(
         if busy {
             worker.step();
         } else {
-            worker.step_or_park(Some(PATIENCE));
+            worker.step_or_park(Some(plan.patience));
         }
         let Some(lead) = &mut lead else {
             match outbox.open_from() {
@@ -178,17 +177,17 @@ fn commit_closed(
     let refresh_ms = plan.options.refresh_ms;
     let open = outbox.open_from();
     let closed = open.map_or(Epoch::MAX, |open| open.saturating_sub(1) / refresh_ms * refresh_ms);
-    while let Some((epoch, learnt)) = outbox.take(closed.min(plan.until.unwrap_or(Epoch::MAX))) {
+    let closed = closed.min(plan.until.unwrap_or(Epoch::MAX));
+    while let Some((epoch, learnt)) = outbox.take(closed) {
         lead.committer.take(epoch, learnt)?;
     }
     if open.is_none() {
         lead.committer.close(plan.until, lead.sink)?;
         return Ok(Committed::All);
     }
-    let closed = closed.min(plan.until.unwrap_or(Epoch::MAX));
-    if (due || lead.committer.waiting() >= COMMIT_ROWS)
-        && lead.committer.commit(closed, lead.sink)?
-    {
+    // What is told after the end is one commit: its epoch is that of the last row.
+    let due = due || lead.committer.waiting() >= COMMIT_ROWS;
+    if due && !outbox.input_ended() && lead.committer.commit(closed, lead.sink)? {
         return Ok(Committed::Some);
     }
     Ok(Committed::Nothing)

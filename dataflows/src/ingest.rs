@@ -113,7 +113,7 @@ impl Ingest {
         let rights = self.spare.clone().expect("no partition appears after the end");
         let number = start.partition;
         let mut partition = Partition::new(start, decoder, rights, now);
-        partition.move_on(0, &self.options, &mut self.handles);
+        partition.begin(&self.options, &mut self.handles);
         self.partitions.insert(number, partition);
     }
 

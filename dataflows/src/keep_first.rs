@@ -117,7 +117,9 @@ impl SeenClicks {
     ) -> bool {
         let minute = click.minute();
         let first = click.identity.is_none_or(|identity| {
-            self.minutes.entry(minute).or_default().insert(identity)
+            let first = self.minutes.entry(minute).or_default().insert(identity);
+            self.gauge.add(u64::from(first));
+            first
         });
         if minute < options.from {
             tally.skipped += 1;
@@ -127,7 +129,6 @@ impl SeenClicks {
             tally.duplicates += 1;
             return false;
         }
-        self.gauge.add(u64::from(click.identity.is_some()));
         tally.clicks += 1;
         tally.own += u64::from(click.identity.is_none());
         tally.late += u64::from(epoch > options.settle(minute));

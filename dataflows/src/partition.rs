@@ -226,6 +226,14 @@ impl Partition {
         }
     }
 
+    /// Tells of the clock with which it begins, and gives up the epochs before.
+    pub(crate) fn begin(&mut self, options: &Options, handles: &mut Handles) {
+        if self.clock.clock > 0 {
+            handles.note(Note::Progress(self.progress()), &self.rights);
+        }
+        self.move_on(0, options, handles);
+    }
+
     /// Gives up the epochs before `epoch`, and those that its next record cannot have.
     pub(crate) fn move_on(&mut self, epoch: Epoch, options: &Options, handles: &mut Handles) {
         let least = self.epoch_least(options).max(options.epoch(self.clock()));

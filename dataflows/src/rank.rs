@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::core::Concat;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::operator::{Operator, empty};
 use timely::dataflow::operators::vec::{Broadcast, Map};
 
@@ -49,25 +50,19 @@ pub fn rank<'scope>(
     options: &Options,
     gauges: &Gauges,
 ) -> Updates<'scope, List> {
-    let words = opened(changes.clone(), options).concat(advances.clone().map(Word::Advance));
-    let parts = rank_worker(changes, words, options, gauges.minutes.clone());
+    let opened = opened(changes.clone(), options);
+    let parts = rank_worker(changes, opened, advances.clone(), options, gauges.minutes.clone());
     rank_all(parts, advances, options)
 }
 
-/// What all workers must know to make the same lists.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-enum Word {
-    /// How far a partition has come.
-    Advance(Advance),
-    /// A minute has its first click of a filter at an epoch.
-    Opened(Epoch, Minute, FilterId),
-}
+/// A minute has its first click of a filter, at an epoch.
+type Opened = (Epoch, Minute, FilterId);
 
 /// The first click of each minute and filter, told to all workers if lists of open minutes are.
 fn opened<'scope>(
     changes: Updates<'scope, Change>,
     options: &Options,
-) -> Stream<'scope, Word> {
+) -> Stream<'scope, Opened> {
     if options.emit == Emit::Final {
         return empty(changes.scope());
     }
@@ -78,7 +73,7 @@ fn opened<'scope>(
             known.pop_first();
         }
         let first = known.insert((cell.minute, cell.filter));
-        first.then_some(Word::Opened(epoch, cell.minute, cell.filter))
+        first.then_some((epoch, cell.minute, cell.filter))
     });
     opened.broadcast()
 }
@@ -100,63 +95,61 @@ struct Work {
 /// The lists over the ads of this worker.
 fn rank_worker<'scope>(
     changes: Updates<'scope, Change>,
-    words: Stream<'scope, Word>,
+    opened: Stream<'scope, Opened>,
+    advances: Stream<'scope, Advance>,
     options: &Options,
     minutes_held: Gauge,
 ) -> Updates<'scope, Part> {
-    let worker = changes.scope().index();
-    let mut ranking = Ranking {
-        windows: Windows::new(&options.windows, options.top),
-        opened: BTreeSet::new(),
-        options: options.clone(),
-    };
-    let parts = changes.inner.binary_frontier::<_, Builder<Part>, _, _, _, _>(
-        words,
-        Pipeline,
-        Pipeline,
-        "RankWorker",
-        move |_, _| {
-            let mut work = Held::<Work>::new();
-            let mut horizon = Horizon::default();
-            move |(changes, open_changes), (words, open_words), output| {
-                words.for_each(|time, data| {
-                    let Some(time) = time.retain_least(0) else { return };
-                    data.drain(..).for_each(|word| match word {
-                        Word::Advance(advance) => horizon.note(&advance),
-                        Word::Opened(epoch, minute, filter) => {
-                            work.at(epoch, &time).opened.insert((minute, filter));
-                        }
-                    });
-                });
-                changes.for_each(|time, data| {
-                    let Some(time) = time.retain_least(0) else { return };
-                    for (change, epoch, _) in data.drain(..) {
-                        work.at(epoch, &time).changes.push(change);
-                    }
-                });
-                let open = open_from(open_changes).min(open_from(open_words));
-                let last = match open {
-                    Epoch::MAX => horizon.last_minute(&ranking.options),
-                    _ => Minute(u32::MAX),
-                };
-                while let Some((epoch, time, Work { changes, opened })) = work.take_closed(open) {
-                    let held = ranking.windows.minutes_held() as u64;
-                    let told = ranking.take(epoch, &changes, opened, last);
-                    ranking.wake(epoch, &changes, last, &time, &mut work);
-                    let told = told.into_iter().map(|group| {
-                        let ads = ranking.windows.list(group).to_vec();
-                        (Part { worker, list: List { group, ads } }, epoch, 1)
-                    });
-                    output.session(&time).give_iterator(told);
-                    let learnt = epoch.saturating_sub(ranking.options.told_within()) + 1;
-                    let minute = horizon.first_minute(learnt, &ranking.options);
-                    ranking.forget_before(minute);
-                    minutes_held.sub(held);
-                    minutes_held.add(ranking.windows.minutes_held() as u64);
+    let scope = changes.scope();
+    let worker = scope.index();
+    let mut builder = OperatorBuilder::new("RankWorker".to_owned(), scope);
+    let mut changes = builder.new_input(changes.inner, Pipeline);
+    let mut opened = builder.new_input(opened, Pipeline);
+    let mut advances = builder.new_input(advances, Pipeline);
+    let (output, parts) = builder.new_output();
+    let mut output = OutputBuilder::<Epoch, Builder<Part>>::from(output);
+    let mut ranking = Ranking::new(options);
+    let mut work = Held::<Work>::new();
+    let mut horizon = Horizon::default();
+    builder.build(move |_| {
+        move |frontiers| {
+            advances.for_each(|_, data| data.iter().for_each(|advance| horizon.note(advance)));
+            opened.for_each(|time, data| {
+                let Some(time) = time.retain_least(0) else { return };
+                for (epoch, minute, filter) in data.drain(..) {
+                    work.at(epoch, &time).opened.insert((minute, filter));
                 }
+            });
+            changes.for_each(|time, data| {
+                let Some(time) = time.retain_least(0) else { return };
+                for (change, epoch, _) in data.drain(..) {
+                    work.at(epoch, &time).changes.push(change);
+                }
+            });
+            let open = frontiers.iter().map(open_from).min().expect("there are three inputs");
+            // Only the input's own frontier says that it has ended: that of changes may go on
+            // for what expires.
+            let last = match open_from(&frontiers[2]) {
+                Epoch::MAX => horizon.last_minute(&ranking.options),
+                _ => Minute(u32::MAX),
+            };
+            let mut output = output.activate();
+            while let Some((epoch, time, Work { changes, opened })) = work.take_closed(open) {
+                let held = ranking.windows.minutes_held() as u64;
+                let told = ranking.take(epoch, &changes, opened, last);
+                ranking.wake(epoch, &changes, last, &time, &mut work);
+                let told = told.into_iter().map(|group| {
+                    let ads = ranking.windows.list(group).to_vec();
+                    (Part { worker, list: List { group, ads } }, epoch, 1)
+                });
+                output.session_with_builder(&time).give_iterator(told);
+                let learnt = epoch.saturating_sub(ranking.options.told_within()) + 1;
+                ranking.forget_before(horizon.first_minute(learnt, &ranking.options));
+                minutes_held.sub(held);
+                minutes_held.add(ranking.windows.minutes_held() as u64);
             }
-        },
-    );
+        }
+    });
     Updates::new(parts)
 }
 
@@ -169,6 +162,14 @@ struct Ranking {
 }
 
 impl Ranking {
+    fn new(options: &Options) -> Ranking {
+        Ranking {
+            windows: Windows::new(&options.windows, options.top),
+            opened: BTreeSet::new(),
+            options: options.clone(),
+        }
+    }
+
     /// Learns what `epoch` brings; the groups whose lists it tells, up to minute `last`.
     fn take(
         &mut self,

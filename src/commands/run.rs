@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clicks_dataflows::time::{Minute, Time};
 
@@ -10,12 +9,12 @@ use crate::cli::{Aggregate, JobLocation, Position, Replay, Run};
 use crate::commands::{config, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
-use crate::files::disk::{Disk, LocalDisk};
-use crate::files::input::{End, Until};
+use crate::files::disk::LocalDisk;
+use crate::files::input::{Directory, End, Until};
 use crate::log;
 use crate::past::Past;
 use crate::progress::Progress;
-use crate::range::Obeyed;
+use crate::range::{Obeyed, Range};
 use crate::run::{Job, Summary};
 use crate::worker::{Ended, monotonic_ms};
 
@@ -25,11 +24,12 @@ use crate::worker::{Ended, monotonic_ms};
 ///
 /// When the job is refused, or the outside world fails.
 pub fn run(run: &Run) -> Result<ExitCode, Failure> {
-    let (mut job, _) = job(&run.aggregate)?;
-    if run.follow {
-        job.end = End::Followed;
-    }
-    drive(job, &run.aggregate)
+    let config = config(&run.aggregate.config)?;
+    let input = Directory::new(run.aggregate.input.clone(), &config.schema);
+    let end = if run.follow { End::Followed } else { End::Complete };
+    let total = if run.follow { None } else { Some(input.bytes()?) };
+    let progress = progress(&run.aggregate, total, &input);
+    drive(Job::new(&config, input, end, run.aggregate.output.clone())?, &run.aggregate, progress)
 }
 
 /// Aggregates a directory again, between two positions.
@@ -38,50 +38,68 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
 ///
 /// When the job is refused, or the outside world fails.
 pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
-    let (mut job, config) = job(&replay.aggregate)?;
-    if let Position::Time(Time(from)) = replay.from {
-        job.options.from = Minute::of(from);
-        job.meaning["from"] = serde_json::json!(Time(Minute::of(from).start()).to_string());
-    }
-    let obeyed = replay.marks_of.as_ref().map(|location| obey(location, &config, replay));
-    job.range.obeyed = obeyed.transpose()?;
-    if let Position::Offsets(offsets) = &replay.from {
-        job.range.offsets.clone_from(offsets);
-        job.meaning["from"] = serde_json::json!(offsets);
-    } else if replay.from == Position::End {
-        return Err(Failure::refused("--from end: there is nothing to replay after the end"));
-    }
-    job.end = end(&job, &replay.until)?;
-    job.range.until = match replay.until {
-        Position::Time(Time(until)) => {
-            let before = until.checked_sub(1).map(Minute::of);
-            let last = before.filter(|last| *last >= job.options.from);
-            Some(job.options.settle(last.ok_or_else(|| {
-                Failure::refused("--until is not after --from: no minute lies between them")
-            })?))
+    let aggregate = &replay.aggregate;
+    let config = config(&aggregate.config)?;
+    let input = Directory::new(aggregate.input.clone(), &config.schema);
+    let range = range(replay, &config)?;
+    let end = end(&input, &range, &replay.until)?;
+    let progress = progress(aggregate, Some(input.bytes()?), &input);
+    let mut job = Job::new(&config, input, end, aggregate.output.clone())?;
+    match &replay.from {
+        Position::Time(Time(from)) => {
+            job.options.from = Minute::of(*from);
+            let from = Time(job.options.from.start()).to_string();
+            job.meaning["from"] = serde_json::json!(from);
         }
-        _ => None,
+        Position::Offsets(offsets) => job.meaning["from"] = serde_json::json!(offsets),
+        Position::Start | Position::End => {}
+    }
+    job.range = range;
+    drive(job, aggregate, progress)
+}
+
+/// What part of the past is told, and whose marks are obeyed.
+fn range(replay: &Replay, config: &Config) -> Result<Range, Failure> {
+    let mut range = Range::default();
+    if let Some(location) = &replay.marks_of {
+        range.obeyed = Some(obey(location, config, replay)?);
+    }
+    let first = match &replay.from {
+        Position::Start => Minute::default(),
+        Position::Time(Time(from)) => Minute::of(*from),
+        Position::Offsets(offsets) => {
+            range.offsets.clone_from(offsets);
+            Minute::default()
+        }
+        Position::End => {
+            return Err(Failure::refused("--from end: there is nothing to replay after the end"));
+        }
     };
-    drive(job, &replay.aggregate)
+    if let Position::Time(Time(until)) = replay.until {
+        let last = until.checked_sub(1).map(Minute::of).filter(|last| *last >= first);
+        let last = last.ok_or_else(|| {
+            Failure::refused("--until is not after --from: no minute lies between them")
+        })?;
+        range.until = Some(config.options.settle(last));
+    }
+    Ok(range)
 }
 
 /// How the partitions of a replay end: where they are now, unless an offset says otherwise.
-fn end(job: &Job, until: &Position) -> Result<End, Failure> {
+fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failure> {
     let mut ends = BTreeMap::new();
-    for (name, path) in job.input.partitions()? {
+    for (name, path) in input.partitions()? {
         let length = path.metadata().map_or(0, |metadata| metadata.len());
         ends.insert(name, Until::Bytes(length));
     }
     if let Position::Offsets(offsets) = until {
-        let names: Vec<String> =
-            job.range.first_positions(ends.keys().cloned().collect())?.into_iter()
-                .filter_map(|position| position.file)
-                .collect();
+        let positions = range.first_positions(ends.keys().cloned().collect())?;
         for (partition, offset) in offsets {
-            let Some(name) = names.get(*partition as usize) else {
+            let position = positions.iter().find(|position| position.partition == *partition);
+            let Some(name) = position.and_then(|position| position.file.clone()) else {
                 return Err(Failure::refused(format!("--until: there is no partition {partition}")));
             };
-            ends.insert(name.clone(), Until::Offset(*offset));
+            ends.insert(name, Until::Offset(*offset));
         }
     } else if *until == Position::Start {
         return Err(Failure::refused("--until start: there is nothing to replay before the start"));
@@ -115,26 +133,16 @@ fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obey
     Ok(Obeyed { past, clocks })
 }
 
-fn job(aggregate: &Aggregate) -> Result<(Job, Config), Failure> {
-    let config = config(&aggregate.config)?;
-    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
-    let mut job = Job::new(&config, aggregate.input.clone(), aggregate.output.clone(), disk)?;
-    job.communication = aggregate.cluster.communication();
-    Ok((job, config))
+fn progress(aggregate: &Aggregate, total: Option<u64>, input: &Directory) -> Progress {
+    Progress::new(total, input.read.clone(), aggregate.stats, aggregate.no_progress)
 }
 
-fn drive(mut job: Job, aggregate: &Aggregate) -> Result<ExitCode, Failure> {
+fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<ExitCode, Failure> {
     job.stop = stop_flag()?;
-    let several = aggregate.cluster.hosts.len() > 1;
-    if several {
+    job.communication = aggregate.cluster.communication();
+    if aggregate.cluster.hosts.len() > 1 {
         die_with_peers();
     }
-    let total = match job.end {
-        End::Followed => None,
-        End::Complete | End::At(_) => Some(job.input.bytes()?),
-    };
-    let read = job.input.read.clone();
-    let progress = Progress::new(total, read, aggregate.stats, aggregate.no_progress);
     let name = job.name.clone();
     let began = monotonic_ms();
     let summary = job.run(Box::new(progress))?;

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use clicks_dataflows::filter::{Filter, Filters};
+use clicks_dataflows::time::{Minute, Time};
+use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::Config;
@@ -20,9 +22,13 @@ impl Config {
         let origin = Origin::File(ledger.to_path_buf());
         let mut settings = Settings::defaults();
         let mut filters = Vec::new();
+        let mut from = Minute(0);
         for (name, value) in meaning.as_object().into_iter().flatten() {
             match (name.as_str(), value) {
                 ("filters", value) => filters = read_filters(value, &origin)?,
+                // Where a replay begins: a time, or offsets, which its first positions state.
+                ("from", Json::Object(_)) => {}
+                ("from", value) => from = read_minute(value, &origin)?,
                 ("input", Json::Object(input)) => {
                     for (name, value) in input {
                         recall(&mut settings, &format!("input.{name}"), value, &origin)?;
@@ -34,13 +40,20 @@ impl Config {
         settings.complete();
         let compiled = Filters::new(filters.clone())
             .map_err(|error| ConfigError::refused("filter", origin, error.to_string()))?;
-        Config::new(settings, filters, compiled)
+        let mut config = Config::new(settings, filters, compiled)?;
+        config.options.from = from;
+        Ok(config)
     }
 }
 
 fn read_filters(value: &Json, origin: &Origin) -> Result<Vec<Filter>, ConfigError> {
     serde_json::from_value(value.clone())
         .map_err(|error| ConfigError::refused("filter", origin.clone(), error.to_string()))
+}
+
+fn read_minute(value: &Json, origin: &Origin) -> Result<Minute, ConfigError> {
+    let time = Time::deserialize(value).map(|time| Minute::of(time.0));
+    time.map_err(|error| ConfigError::refused("from", origin.clone(), error.to_string()))
 }
 
 /// Sets what `value` says of `key`, or of those below it.
@@ -86,12 +99,23 @@ mod tests {
     }
 
     #[test]
+    fn a_replay_remembers_its_first_minute() {
+        let from = |meaning: serde_json::Value| {
+            Config::from_meaning(&meaning, Path::new("l")).unwrap().options.from.to_string()
+        };
+        let time = "2026-01-01T12:00:00Z";
+        assert_eq!(from(serde_json::json!({ "from": time })), time);
+        assert_eq!(from(serde_json::json!({ "from": { "0": 7 } })), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
     fn what_no_configuration_means_is_refused() {
         for (meaning, told) in [
             (r#"{"refresh":"7s"}"#, "`job.refresh`"),
             (r#"{"shape":"round"}"#, "`job.shape` (file l): this version knows no such key"),
             (r#"{"input":{"fields":{"ip":null}}}"#, "`input.fields.ip`"),
             (r#"{"filters":[{"id":0}]}"#, "`filter`"),
+            (r#"{"from":"soon"}"#, "`from`"),
         ] {
             let meaning = serde_json::from_str(meaning).unwrap();
             let refused = Config::from_meaning(&meaning, Path::new("l")).unwrap_err().to_string();

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clicks_dataflows::decode::{Format, Schema};
 use clicks_dataflows::gauge::Gauge;
 
 use crate::failure::{Attempt, Failure};
@@ -47,6 +48,15 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// The partitions in `path` as `schema` describes them.
+    pub fn new(path: PathBuf, schema: &Schema) -> Directory {
+        let (extension, header) = match &schema.format {
+            Format::Json => ("jsonl", false),
+            Format::Csv { columns } => ("csv", columns.is_none()),
+        };
+        Directory { path, extension, header, read: Gauge::default() }
+    }
+
     /// The partitions, by name, with the files that hold them.
     ///
     /// # Errors

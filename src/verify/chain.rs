@@ -129,9 +129,8 @@ impl Chain {
 
     /// What is no fault, but to be known.
     pub fn notes(&self) -> Vec<String> {
-        let torn = |bytes| {
-            format!("  the ledger ends with {bytes} bytes of a commit that was not made")
-        };
+        let torn =
+            |bytes| format!("  the ledger ends with {bytes} bytes of a commit that was not made");
         Some(self.torn).filter(|bytes| *bytes > 0).map(torn).into_iter().collect()
     }
 

@@ -2,7 +2,9 @@
 //!
 //! For each filter and window the sums of all ads slide from minute to minute: what enters is
 //! added, what leaves is subtracted. A list is compared as it was told last; it must be what all
-//! counts come to, as a list is told again whenever a correction changes it.
+//! counts come to, as a list is told again whenever a correction changes it. The lists of a replay
+//! whose windows reach back before its first minute also count clicks that it does not tell, and
+//! are passed over.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -24,9 +26,6 @@ type Minutes<'a> = BTreeMap<Minute, Vec<(&'a AdId, u64)>>;
 struct Lists<'a> {
     told: &'a Told,
     options: &'a Options,
-    standing: &'a Standing,
-    /// The first minute of which everything was told.
-    whole_from: Minute,
     /// The last minute that must have lists.
     last: Minute,
     /// Lists that were compared, or cannot be.
@@ -46,14 +45,12 @@ pub fn check(told: &Told, options: &Options, standing: &Standing, faults: &mut F
     let mut lists = Lists {
         told,
         options,
-        standing,
-        // A replay from a time counts earlier clicks in its lists, and does not tell them.
-        whole_from: match standing.totals.skipped {
-            0 => Minute(0),
-            _ => minutes().min().unwrap_or_default(),
-        },
         // At the end of input there are lists up to its last minute, which may be this one.
-        last: if standing.closed { minutes().max().unwrap_or_default().min(settled) } else { settled },
+        last: if standing.closed {
+            minutes().max().unwrap_or_default().min(settled)
+        } else {
+            settled
+        },
         seen: 0,
     };
     for (filter, minutes) in &filters {
@@ -61,9 +58,8 @@ pub fn check(told: &Told, options: &Options, standing: &Standing, faults: &mut F
             lists.check_window(*filter, *window, minutes, faults);
         }
     }
-    let early = |(_, window, minute): &&(FilterId, u32, Minute)| {
-        minute.minus(window - 1) < lists.whole_from
-    };
+    let early =
+        |(_, window, minute): &&(FilterId, u32, Minute)| minute.minus(window - 1) < options.from;
     let early = told.lists.keys().filter(early).count();
     if lists.seen + early < told.lists.len() {
         let idle = told.lists.len() - lists.seen - early;
@@ -122,7 +118,7 @@ impl<'a> Lists<'a> {
         faults: &mut Faults,
     ) {
         let (filter, window, minute) = group;
-        if minute.minus(window - 1) < self.whole_from {
+        if minute.minus(window - 1) < self.options.from {
             return;
         }
         let begun = own && self.options.emit == Emit::Changes;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use clicks_dataflows::clock::Clock;
 use clicks_dataflows::click::{AdId, Reason};
+use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::{Decoder, Format};
 use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::ledger::{Opening, Position};
@@ -53,7 +53,7 @@ pub fn compare(
         }
     }
     notes.extend(files.keys().map(|name| format!("  {name} is no partition of the job yet")));
-    let recount = recounting.finish(standing.totals.skipped);
+    let recount = recounting.finish();
     differences(&recount, standing, told, &mut faults);
     let minutes: BTreeSet<Minute> = recount.counts.iter().map(|(_, minute, ..)| *minute).collect();
     let verdict = match faults.count {
@@ -173,7 +173,8 @@ fn differences(recount: &Recount, standing: &Standing, told: &Told, faults: &mut
         faults.add(cell_differs((ad, *minute, *filter), told, found));
     });
     let rejects = told.rejects.iter().map(|(partition, offset, why)| ((*partition, *offset), *why));
-    let found = recount.rejects.iter().map(|(partition, offset, why)| ((*partition, *offset), *why));
+    let found =
+        recount.rejects.iter().map(|(partition, offset, why)| ((*partition, *offset), *why));
     compare_sorted(rejects, found, |(partition, offset), told, found| {
         let why = |reason: Option<Reason>| reason.map_or("no reject", Reason::as_str);
         let (told, found) = (why(told), why(found));

@@ -73,7 +73,10 @@ impl Row for CountRow {
             return Some(format!("it was {}, but {before} were told before", self.was));
         }
         if self.clicks <= self.was {
-            return Some(format!("{} clicks are no more than the {} before", self.clicks, self.was));
+            return Some(format!(
+                "{} clicks are no more than the {} before",
+                self.clicks, self.was
+            ));
         }
         unknown_filter(self.filter, options)
             .or_else(|| wrong_time(self.epoch.0, self.minute, self.state, options))
@@ -155,6 +158,9 @@ fn unknown_filter(filter: FilterId, options: &Options) -> Option<String> {
 
 /// What is wrong with telling of `minute` at `epoch` as `state`.
 fn wrong_time(epoch: Epoch, minute: Minute, state: State, options: &Options) -> Option<String> {
+    if minute < options.from {
+        return Some(format!("minute {minute} is before the first that is told"));
+    }
     let settle = options.settle(minute);
     let is_told = match options.emit {
         Emit::Changes => epoch.is_multiple_of(options.refresh_ms),

@@ -4,6 +4,7 @@
 //! or doubled, those that follow lie elsewhere than their lengths say: their epochs tell where the
 //! commit ends, and the shift is kept for the next.
 
+use std::cmp::Ordering;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +70,8 @@ impl<'a> Rows<'a> {
     ) -> Result<Rows<'a>, Failure> {
         let log = |name| {
             let path = log_path(results, job, name);
-            let length = disk.length(&path).attempt(|| format!("cannot read {}", path.display()))?;
+            let length =
+                disk.length(&path).attempt(|| format!("cannot read {}", path.display()))?;
             Ok(Log { name, path, length, at: 0, stated: 0 })
         };
         let logs: Result<Vec<Log>, Failure> = LOGS.into_iter().map(log).collect();
@@ -90,40 +92,34 @@ impl<'a> Rows<'a> {
         let stated = [commit.counts, commit.ranks, commit.rejects];
         let begins: Vec<u64> = self.logs.iter().map(|log| log.at).collect();
         let mut batches = Vec::new();
+        let mut short = false;
         for (log, (length, stated)) in self.logs.iter_mut().zip(lengths.into_iter().zip(stated)) {
             let end = log.at.saturating_add(length.saturating_sub(log.stated));
-            let bytes = log.read(self.disk, end)?;
-            batches.push(Batch::new(bytes, stated, torn));
+            short |= end > log.length.unwrap_or(0);
+            batches.push(Batch::new(log.read(self.disk, end)?, stated, torn));
             log.stated = length;
         }
         let own: Vec<&[u8]> = batches.iter().map(|batch| &batch.bytes[batch.own..]).collect();
         let changed = sha256_hex(&own) != commit.digest;
         let found = faults.count;
-        for (at, batch) in batches.iter_mut().enumerate() {
-            if changed && !batch.fits(stated[at], commit.epoch.0) {
-                *batch = self.logs[at].find(self.disk, batch, commit.epoch.0)?;
-                if torn {
-                    *batch = Batch::new(std::mem::take(&mut batch.bytes), stated[at], torn);
+        if short && !changed {
+            faults.add(format!("commit {}: its lengths are beyond its rows", commit.commit));
+        }
+        for (at, mut batch) in batches.into_iter().enumerate() {
+            let stated = stated[at];
+            if changed {
+                let found = self.logs[at].find(self.disk, &batch, commit.epoch.0)?;
+                if found.len() > batch.bytes.len() || !batch.fits(stated, commit.epoch.0) {
+                    batch = Batch::new(found, stated, torn);
                 }
             }
-            let log = &mut self.logs[at];
-            log.at += batch.bytes.len() as u64;
-            let rows = batch.lines().count() as u64;
-            if rows != stated[at] {
-                let name = log.name;
-                let few = if rows < stated[at] { "rows are missing" } else { "there are too many" };
-                faults.add(format!(
-                    "commit {}: {name} has {} where it states {}: {few}",
-                    commit.commit,
-                    some(rows, "row"),
-                    stated[at],
-                ));
-            }
-            let place = Place { commit, after, changed, log: log.name };
+            self.logs[at].at += batch.bytes.len() as u64;
+            let place = Place { commit, after, changed, log: self.logs[at].name };
+            place.check_number(&batch, stated, faults);
             match at {
-                0 => self.check_rows::<CountRow>(batch, &place, faults),
-                1 => self.check_rows::<RankRow>(batch, &place, faults),
-                _ => self.check_rows::<RejectRow<'static>>(batch, &place, faults),
+                0 => self.check_rows::<CountRow>(&batch, &place, faults),
+                1 => self.check_rows::<RankRow>(&batch, &place, faults),
+                _ => self.check_rows::<RejectRow<'static>>(&batch, &place, faults),
             }
         }
         if changed && faults.count == found {
@@ -201,6 +197,17 @@ impl<'a> Rows<'a> {
 }
 
 impl Place<'_> {
+    fn check_number(&self, batch: &Batch, stated: u64, faults: &mut Faults) {
+        let found = batch.lines().count() as u64;
+        let wrong = match found.cmp(&stated) {
+            Ordering::Less => "rows are missing",
+            Ordering::Equal => return,
+            Ordering::Greater => "there are too many",
+        };
+        let (commit, log, found) = (self.commit.commit, self.log, some(found, "row"));
+        faults.add(format!("commit {commit}: {log} has {found} where it states {stated}: {wrong}"));
+    }
+
     fn fault(&self, number: u64, fault: &str, faults: &mut Faults) {
         let was = if self.changed { " was changed" } else { "" };
         let (commit, log) = (self.commit.commit, self.log);
@@ -222,7 +229,7 @@ impl Log {
     }
 
     /// The rows from where the next commit begins that were told up to `epoch`.
-    fn find(&self, disk: &dyn Disk, stated: &Batch, epoch: Epoch) -> Result<Batch, Failure> {
+    fn find(&self, disk: &dyn Disk, stated: &Batch, epoch: Epoch) -> Result<Vec<u8>, Failure> {
         let length = stated.bytes.len();
         let mut bytes = self.read(disk, self.at + length as u64 + SHIFT_MAX)?;
         let mut taken = 0;
@@ -237,13 +244,14 @@ impl Log {
             taken += line.len();
         }
         bytes.truncate(taken);
-        Ok(Batch { bytes, own: 0 })
+        Ok(bytes)
     }
 }
 
 impl Batch {
     fn new(bytes: Vec<u8>, stated: u64, torn: bool) -> Batch {
-        let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        let ends =
+            bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
         let ends: Vec<usize> = if torn { ends.collect() } else { Vec::new() };
         let stated = usize::try_from(stated).unwrap_or(usize::MAX);
         let before = ends.len().checked_sub(stated).and_then(|rows| rows.checked_sub(1));

@@ -3,6 +3,7 @@
 //! A script is plain data: what the options are, and what each partition holds. It knows how its
 //! records are written, and nothing of what they come to: that is the oracle's.
 
+use std::fmt;
 use std::fmt::Write;
 use std::mem::discriminant;
 use std::ops::Range;
@@ -15,7 +16,7 @@ use proptest::{option, prop_oneof};
 use super::oracle::rfc3339;
 
 /// Partitions of records, and the options under which they are read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Script {
     pub settings: Settings,
     pub partitions: Vec<Vec<Item>>,
@@ -99,6 +100,19 @@ pub struct ClickSpec {
 
 /// Ways to write a click: eight for its time, three for an absent field, two for other fields.
 pub const STYLES: u8 = 8 * 3 * 2;
+
+/// The lines, as they would lie in files: a failing script is read at a glance.
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?}", self.settings)?;
+        for (partition, items) in self.partitions.iter().enumerate() {
+            for (offset, item) in items.iter().enumerate() {
+                writeln!(f, "{partition} {offset} {}", String::from_utf8_lossy(&item.line()))?;
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Item {
     /// The bytes of the line, without LF.
