@@ -37,6 +37,9 @@ use crate::worker::{self, Ended, Lead, Plan};
 /// How long a worker without work waits before it looks again.
 const PATIENCE: Duration = Duration::from_millis(2);
 
+/// How far commits are apart at least.
+const COMMIT_EVERY_MS: Millis = 100;
+
 /// Records taken of a partition at once.
 const BATCH: usize = 4096;
 
@@ -76,6 +79,8 @@ pub struct Job {
     pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
     /// How long a worker without work waits before it looks again.
     pub patience: Duration,
+    /// Commits are at least this far apart, so that a replay makes few large ones.
+    pub commit_every_ms: Millis,
     /// Whether the directory is locked against other instances.
     pub lock: bool,
 }
@@ -128,6 +133,7 @@ impl Job {
             gauges: Gauges::default(),
             now: Arc::new(worker::monotonic_ms),
             patience: PATIENCE,
+            commit_every_ms: COMMIT_EVERY_MS,
             lock: true,
         })
     }
@@ -301,6 +307,7 @@ impl Job {
             stop: Arc::clone(&self.stop),
             now: Arc::clone(&self.now),
             patience: self.patience,
+            commit_every_ms: self.commit_every_ms,
         }
     }
 }

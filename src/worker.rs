@@ -26,9 +26,6 @@ use crate::source::Source;
 use crate::steer::{Agreed, Steer};
 use crate::watch::{Watch, Watched};
 
-/// Commits are at least this far apart, so that a replay makes few large ones.
-const COMMIT_EVERY_MS: Millis = 100;
-
 /// Rows that are worth a commit at once.
 const COMMIT_ROWS: u64 = 200_000;
 
@@ -71,6 +68,8 @@ pub struct Plan {
     pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
     /// How long a worker without work waits before it looks again.
     pub patience: Duration,
+    /// Commits are at least this far apart, so that a replay makes few large ones.
+    pub commit_every_ms: Millis,
 }
 
 /// What only the first worker has: the job's past, its results, and who watches.
@@ -148,7 +147,7 @@ pub fn run(
                 Some(_) => continue,
             }
         };
-        let due = reader.stopping() || now >= committed_at + COMMIT_EVERY_MS;
+        let due = reader.stopping() || now >= committed_at + plan.commit_every_ms;
         match commit_closed(&mut outbox, lead, plan, due) {
             Ok(Committed::All) => return Ok(Went::new(Ended::Closed, Some(lead))),
             Ok(Committed::Some) => committed_at = now,

@@ -37,7 +37,7 @@ pub fn assert_told(committed: &Committed, oracle: &Oracle) {
             *done += count;
         }
         assert_eq!(commit.digest, oracle::digest(rows), "digest at {}", commit.epoch);
-        assert_eq!(commit.reach.map(|reach| reach.0), oracle.reach(commit.epoch.0), "reach");
+        assert_eq!(commit.reach.map(|reach| reach.0), oracle.reach(commit.epoch.0), "reach at {}", commit.epoch);
     }
 }
 
@@ -56,8 +56,13 @@ pub fn assert_complete(committed: &Committed, oracle: &Oracle) {
 }
 
 fn hows() -> impl Strategy<Value = How> {
-    let how = (1usize..=4, prop_oneof![Just(1usize), 2..7usize, Just(4096)], any::<bool>());
-    how.prop_map(|(workers, batch, reversed)| How { workers, batch, reversed })
+    let how = (1usize..=4, prop_oneof![Just(1usize), 2..7usize, Just(4096)], any::<bool>(), 0u64..100);
+    how.prop_map(|(workers, batch, reversed, commit_every_ms)| How {
+        workers,
+        batch,
+        reversed,
+        commit_every_ms,
+    })
 }
 
 proptest! {

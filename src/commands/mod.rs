@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod generate;
+pub mod results;
 pub mod run;
 
 use std::process::ExitCode;
@@ -34,7 +35,8 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut command, "clicks", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Tail(_) | Command::Verify(_) => Err(Failure::new("not yet")),
+        Command::Tail(tail) => results::print_rows(&tail),
+        Command::Verify(verify) => results::check(&verify),
     }
 }
 

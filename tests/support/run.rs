@@ -29,12 +29,14 @@ pub const JOB: &str = "ads";
 pub struct How {
     pub workers: usize,
     pub batch: usize,
-    /// Partitions are polled from the last to the first.
+    /// Every other partition waits for a while, as if others were read first.
     pub reversed: bool,
+    /// How often it commits, by the test's clock.
+    pub commit_every_ms: u64,
 }
 
 /// One worker that takes all there is.
-pub const PLAIN: How = How { workers: 1, batch: 4096, reversed: false };
+pub const PLAIN: How = How { workers: 1, batch: 4096, reversed: false, commit_every_ms: 0 };
 
 /// What a run left behind.
 pub struct Committed {
@@ -122,6 +124,7 @@ pub fn job(script: &Script, disk: &ForgetfulDisk, arrivals: &Arc<Arrivals>, how:
         gauges: Gauges::default(),
         now: Arc::new(move || clock.now()),
         patience: std::time::Duration::ZERO,
+        commit_every_ms: how.commit_every_ms,
         lock: false,
     }
 }
