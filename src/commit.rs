@@ -8,11 +8,11 @@
 //! After a restart the graph tells again what is committed. Those epochs make no rows; where the
 //! state was whole when they were told again, their digests must be those of the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clicks_dataflows::ledger::{Commit, Lengths, Mark, Position, Totals};
 use clicks_dataflows::options::Options;
-use clicks_dataflows::partition::Progress;
+use clicks_dataflows::partition::{Behind, Progress};
 use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis, Time};
 use clicks_dataflows::told::{CountRow, RankRow, RankedAd, RejectRow, State};
 use sha2::{Digest, Sha256};
@@ -40,6 +40,8 @@ pub struct Tolls {
     pub own: u64,
     /// Commits of this run.
     pub commits: u64,
+    /// The click that was furthest behind, and the partition in which it was.
+    pub behind: Option<(Behind, String)>,
 }
 
 /// Makes the commits of one job.
@@ -53,7 +55,7 @@ pub struct Committer {
     /// The epoch of the last commit that named all positions.
     named_all: Epoch,
     positions: BTreeMap<u32, Position>,
-    changed: BTreeMap<u32, ()>,
+    changed: BTreeSet<u32>,
     totals: Totals,
     clock: Millis,
     reach: Millis,
@@ -79,7 +81,7 @@ impl Committer {
             epoch,
             named_all: epoch,
             positions: past.positions().clone(),
-            changed: BTreeMap::new(),
+            changed: BTreeSet::new(),
             totals: past.totals(),
             clock: past.clock(),
             reach: past.reach(),
@@ -179,7 +181,10 @@ impl Committer {
         position.offset = progress.offset;
         position.clock = Time(progress.clock.clock);
         position.jump = progress.clock.jump.map(Time);
-        self.changed.insert(progress.partition, ());
+        let file = || position.file.clone().unwrap_or_default();
+        let behind = progress.behind.map(|behind| (behind, file()));
+        self.tolls.behind = self.tolls.behind.take().max(behind);
+        self.changed.insert(progress.partition);
     }
 
     fn add_rows(&mut self, epoch: Epoch, learnt: &Learnt) {
@@ -243,7 +248,7 @@ impl Committer {
     fn write(&mut self, epoch: Epoch, closed: bool, sink: &mut dyn Sink) -> Result<(), Failure> {
         let all = closed || epoch >= self.named_all + MINUTE_MS;
         let changed = std::mem::take(&mut self.changed);
-        let named = self.positions.values().filter(|p| all || changed.contains_key(&p.partition));
+        let named = self.positions.values().filter(|p| all || changed.contains(&p.partition));
         let rows = std::mem::take(&mut self.rows);
         let commit = Commit {
             job: self.job.clone(),

@@ -3,21 +3,21 @@
 //! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`.
 
 pub mod cli;
+pub mod commands;
 pub mod commit;
 pub mod config;
-pub mod log;
-pub mod commands;
 pub mod duration;
 pub mod failure;
 pub mod files;
 pub mod generate;
 pub mod jobs;
+pub mod log;
 pub mod outbox;
 pub mod past;
-pub mod reader;
 pub mod progress;
-pub mod run;
 pub mod range;
+pub mod reader;
+pub mod run;
 pub mod sink;
 pub mod source;
 pub mod steer;

@@ -74,7 +74,8 @@ impl Outbox {
         outbox.gather(updates(outputs.rejects), |learnt, reject| learnt.rejects.push(reject));
         outbox.gather(updates(outputs.tallies), |learnt, tally| learnt.tallies.push(tally));
         let refresh_ms = options.refresh_ms;
-        let notes = outputs.notes.probe_with(&outbox.input).map(move |note| (note.epoch(refresh_ms), note));
+        let notes =
+            outputs.notes.probe_with(&outbox.input).map(move |note| (note.epoch(refresh_ms), note));
         outbox.gather(notes, |learnt, note| match note {
             Note::Progress(progress) => learnt.progress.push(progress),
             Note::Mark(mark) => learnt.marks.push(mark),

@@ -275,7 +275,8 @@ impl Past {
         offsets: &BTreeMap<u32, u64>,
     ) -> Result<BTreeMap<u32, Position>, Failure> {
         let mut found = BTreeMap::new();
-        let named = |position: &&Position| offsets.get(&position.partition) == Some(&position.offset);
+        let named =
+            |position: &&Position| offsets.get(&position.partition) == Some(&position.offset);
         let path = log_path(directory, self.job(), "ledger");
         let attempt = || format!("cannot read {}", path.display());
         let first = self.line_starts.first().copied().unwrap_or(self.length);

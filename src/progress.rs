@@ -30,7 +30,15 @@ impl Progress {
     /// Shows `read` of `total` bytes.
     pub fn new(total: Option<u64>, read: Gauge, stats: bool, quiet: bool) -> Progress {
         let bar = std::io::stderr().is_terminal() && !stats && !quiet;
-        Progress { bar: bar.then(|| bar_of(total)), stats, quiet, total, read, began: None, shown: None }
+        Progress {
+            bar: bar.then(|| bar_of(total)),
+            stats,
+            quiet,
+            total,
+            read,
+            began: None,
+            shown: None,
+        }
     }
 
     fn line(&self, watched: &Watched<'_>, rate: u64, now: Millis) -> String {
@@ -80,7 +88,8 @@ impl Watch for Progress {
             return;
         }
         self.shown = Some((now, records));
-        let since = if self.bar.is_some() { self.began.unwrap_or((now, records)) } else { (then, before) };
+        let since =
+            if self.bar.is_some() { self.began.unwrap_or((now, records)) } else { (then, before) };
         let rate = (records - since.1) * 1000 / (now - since.0).max(1);
         if let Some(bar) = &self.bar {
             bar.set_position(self.read.get());

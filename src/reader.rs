@@ -147,12 +147,7 @@ impl<'p> Reader<'p> {
     }
 
     /// Acts on `word`; tells whether everybody stops.
-    fn heed(
-        &mut self,
-        word: Word,
-        source: &mut dyn Source,
-        now: Millis,
-    ) -> Result<bool, Failure> {
+    fn heed(&mut self, word: Word, source: &mut dyn Source, now: Millis) -> Result<bool, Failure> {
         match word {
             Word::Begin(agreed) if agreed != self.plan.agreed => {
                 let ours = &self.plan.agreed;

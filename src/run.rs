@@ -11,18 +11,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::Duration as StdDuration;
 
+use clicks_dataflows::click::Reason;
 use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::ledger::{Lengths, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
-use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::{Millis, Time};
+use clicks_dataflows::partition::{Behind, Start};
+use clicks_dataflows::time::{MINUTE_MS, Millis, Time};
 use timely::CommunicationConfig;
 
 use crate::commit::{Committer, Tolls};
 use crate::config::{Config, Pace, meaning_differs};
+use crate::duration::Duration;
 use crate::failure::Failure;
 use crate::files::disk::{Disk, LocalDisk};
 use crate::files::input::{Directory, DirectorySource, End};
@@ -35,7 +37,7 @@ use crate::watch::Watch;
 use crate::worker::{self, Ended, Lead, Plan};
 
 /// How long a worker without work waits before it looks again.
-const PATIENCE: Duration = Duration::from_millis(2);
+const PATIENCE: StdDuration = StdDuration::from_millis(2);
 
 /// How far commits are apart at least.
 const COMMIT_EVERY_MS: Millis = 100;
@@ -78,7 +80,7 @@ pub struct Job {
     /// A monotonic clock in milliseconds.
     pub now: Arc<dyn Fn() -> Millis + Send + Sync>,
     /// How long a worker without work waits before it looks again.
-    pub patience: Duration,
+    pub patience: StdDuration,
     /// Commits are at least this far apart, so that a replay makes few large ones.
     pub commit_every_ms: Millis,
     /// Whether the directory is locked against other instances.
@@ -165,8 +167,7 @@ impl Job {
             self.check_meaning(&past)?;
             let (lengths, length) = (past.lengths(), past.length());
             let disk = Arc::clone(&self.disk);
-            let sink =
-                ResultFiles::open(disk, &self.output, &self.name, lengths, length, lock)?;
+            let sink = ResultFiles::open(disk, &self.output, &self.name, lengths, length, lock)?;
             return Ok(Begun { past, sink });
         }
         let opening = Opening {
@@ -271,7 +272,8 @@ impl Job {
         .map_err(|why| Failure::new(format!("cannot start the workers: {why}")))?;
         let mut summary = None;
         for worker in guards.join() {
-            let went = worker.map_err(|panic| Failure::new(format!("a worker failed: {panic}")))??;
+            let went =
+                worker.map_err(|panic| Failure::new(format!("a worker failed: {panic}")))??;
             if let Some((totals, tolls)) = went.led {
                 summary =
                     Some(Summary { ended: went.ended, was_closed: false, totals, before, tolls });
@@ -336,6 +338,16 @@ impl Summary {
             warnings.push(format!(
                 "{duplicates} of {records} records are duplicates: if clicks that differ are \
                  taken for one, give them a click_id, or set job.identity"
+            ));
+        }
+        let too_late = self.tolls.rejected.get(Reason::TooLate.as_str()).copied().unwrap_or(0);
+        if let Some((Behind { ms, moved_by }, name)) = &self.tolls.behind
+            && too_late * 100 > records
+        {
+            let horizon = Duration((ms / MINUTE_MS + 1) * MINUTE_MS);
+            warnings.push(format!(
+                "{too_late} of {records} records are too late: the record at offset {moved_by} of \
+                 {name} moved the clock; a horizon of {horizon} takes them all"
             ));
         }
         if self.tolls.own > 0 {

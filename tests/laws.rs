@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::support::oracle::{self, Oracle, Totals};
 use crate::support::run::{Committed, How, PLAIN};
-use crate::support::script::{Script, scripts};
+use crate::support::script::scripts;
 
 /// Asserts that `committed` is what `oracle` tells, to the byte, up to the last commit.
 pub fn assert_told(committed: &Committed, oracle: &Oracle) {
@@ -37,7 +37,12 @@ pub fn assert_told(committed: &Committed, oracle: &Oracle) {
             *done += count;
         }
         assert_eq!(commit.digest, oracle::digest(rows), "digest at {}", commit.epoch);
-        assert_eq!(commit.reach.map(|reach| reach.0), oracle.reach(commit.epoch.0), "reach at {}", commit.epoch);
+        assert_eq!(
+            commit.reach.map(|reach| reach.0),
+            oracle.reach(commit.epoch.0),
+            "reach at {}",
+            commit.epoch
+        );
     }
 }
 
@@ -56,7 +61,8 @@ pub fn assert_complete(committed: &Committed, oracle: &Oracle) {
 }
 
 fn hows() -> impl Strategy<Value = How> {
-    let how = (1usize..=4, prop_oneof![Just(1usize), 2..7usize, Just(4096)], any::<bool>(), 0u64..100);
+    let how =
+        (1usize..=4, prop_oneof![Just(1usize), 2..7usize, Just(4096)], any::<bool>(), 0u64..100);
     how.prop_map(|(workers, batch, reversed, commit_every_ms)| How {
         workers,
         batch,

@@ -9,7 +9,7 @@ use crate::laws::assert_told;
 use crate::support::disk::ForgetfulDisk;
 use crate::support::live::Arrivals;
 use crate::support::oracle::{self, Telling};
-use crate::support::run::{Committed, How, PLAIN, directory, job, run_or_die, JOB};
+use crate::support::run::{Committed, How, JOB, PLAIN, directory, job, run_or_die};
 use crate::support::script::{Script, scripts};
 use clicks::past::Past;
 use clicks::range::{Obeyed, Range};
@@ -70,7 +70,12 @@ fn arrivals(script: &Script, life: &Life) -> Vec<Vec<u64>> {
     let times = |(lines, pauses): (usize, &Vec<u64>)| {
         let mut now = 0;
         let pauses = pauses.iter().cycle().take(lines);
-        pauses.map(|pause| { now += pause; now }).collect()
+        pauses
+            .map(|pause| {
+                now += pause;
+                now
+            })
+            .collect()
     };
     let lines = script.partitions.iter().map(Vec::len);
     lines.zip(life.pauses.iter().cycle()).map(times).collect()
@@ -180,13 +185,8 @@ fn a_sleeper_that_wakes_with_older_clicks_corrects() {
 #[test]
 fn an_empty_partition_is_left_out() {
     let script = Script::with_lateness(15).click(1, "12:00:10").click(1, "12:00:12").partition(1);
-    let life = Life {
-        pauses: vec![vec![10]],
-        step: 50,
-        deaths: vec![],
-        workers: 2,
-        after: 100_000,
-    };
+    let life =
+        Life { pauses: vec![vec![10]], step: 50, deaths: vec![], workers: 2, after: 100_000 };
     let (lived, _) = live(&script, &life);
     assert_eq!(lived.told(), ["12:01:15 final ad001 at 12:00: 2"]);
 }

@@ -22,13 +22,13 @@ use differential_dataflow::trace::{Cursor, TraceReader};
 use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::core::feedback::{ConnectLoop, Feedback};
 use timely::dataflow::operators::generic::operator::Operator;
-use timely::dataflow::operators::CapabilitySet;
 use timely::progress::Antichain;
 
-use crate::gauge::Gauges;
 use crate::click::AdId;
+use crate::gauge::Gauges;
 use crate::held::{Held, open_from};
 use crate::horizon::{Advance, Horizon, first_minute};
 use crate::match_filters::Cell;

@@ -108,13 +108,7 @@ struct SeenClicks {
 
 impl SeenClicks {
     /// Whether `click` goes on: it is a first copy, and some list needs it.
-    fn take(
-        &mut self,
-        click: &Click,
-        epoch: Epoch,
-        options: &Options,
-        tally: &mut Tally,
-    ) -> bool {
+    fn take(&mut self, click: &Click, epoch: Epoch, options: &Options, tally: &mut Tally) -> bool {
         let minute = click.minute();
         let first = click.identity.is_none_or(|identity| {
             let first = self.minutes.entry(minute).or_default().insert(identity);

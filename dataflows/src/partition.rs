@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::click::{Coordinates, QUOTE_BYTES_MAX, Refusal, Reject};
+use crate::click::{Coordinates, QUOTE_BYTES_MAX, Reason, Refusal, Reject};
 use crate::clock::Clock;
 use crate::decode::{Decoder, SchemaError};
 use crate::horizon::Advance;
@@ -56,6 +56,17 @@ pub struct Progress {
     pub reach: Millis,
     /// Records of this epoch.
     pub records: u64,
+    /// Of its clicks that are too late, the one that is furthest behind.
+    pub behind: Option<Behind>,
+}
+
+/// How far a click that is too late is behind the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Behind {
+    /// From the end of its minute to the clock: a longer horizon would have taken it.
+    pub ms: Millis,
+    /// The offset of the record that moved the clock there.
+    pub moved_by: u64,
 }
 
 impl Progress {
@@ -103,6 +114,10 @@ pub struct Partition {
     unsent: Vec<(Entry, Epoch, isize)>,
     /// Records of the current epoch.
     records: u64,
+    /// The offset of the record that last moved the clock.
+    moved_by: u64,
+    /// Of the clicks of the current epoch that are too late, the one that is furthest behind.
+    behind: Option<Behind>,
     /// When the clock last rose, by a monotonic clock.
     risen_at: Millis,
     /// When it was last seen at its true end.
@@ -125,6 +140,8 @@ impl Partition {
             reach: start.clock.clock,
             unsent: Vec::new(),
             records: 0,
+            moved_by: 0,
+            behind: None,
             risen_at: now,
             ended_at: None,
         }
@@ -181,10 +198,15 @@ impl Partition {
         handles: &mut Handles,
     ) {
         let mut clock = self.clock;
+        let mut late = None;
         let found = self.decoder.decode(record.value).and_then(|decoded| {
             let log_time = decoded.log_time.or(record.log_time);
-            clock.judge(decoded.click.event_ms, log_time, options)?;
-            Ok(decoded.click)
+            let judged = clock.judge(decoded.click.event_ms, log_time, options);
+            if let Err(Refusal { reason: Reason::TooLate, .. }) = judged {
+                let ms = clock.clock - decoded.click.minute().end();
+                late = Some(Behind { ms, moved_by: self.moved_by });
+            }
+            judged.map(|()| decoded.click)
         });
         let own = options.epoch(clock.clock);
         let unlifted = options.epoch(clock.clock.max(self.lift));
@@ -200,7 +222,11 @@ impl Partition {
         if clock.clock > self.clock.clock || epoch > unlifted {
             self.risen_at = now;
         }
+        if clock.clock > self.clock.clock {
+            self.moved_by = record.offset;
+        }
         self.clock = clock;
+        self.behind = self.behind.max(late);
         let at = Coordinates { partition: self.number, offset: record.offset };
         let entry = match found {
             Ok(click) => {
@@ -263,7 +289,7 @@ impl Partition {
         handles.send(&mut self.unsent, &self.rights);
         if self.records > 0 {
             handles.note(Note::Progress(self.progress()), &self.rights);
-            self.records = 0;
+            (self.records, self.behind) = (0, None);
         }
         self.rights.downgrade(epoch);
     }
@@ -276,6 +302,7 @@ impl Partition {
             clock: self.clock,
             reach: self.reach,
             records: self.records,
+            behind: self.behind,
         }
     }
 }

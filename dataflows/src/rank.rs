@@ -59,10 +59,7 @@ pub fn rank<'scope>(
 type Opened = (Epoch, Minute, FilterId);
 
 /// The first click of each minute and filter, told to all workers if lists of open minutes are.
-fn opened<'scope>(
-    changes: Updates<'scope, Change>,
-    options: &Options,
-) -> Stream<'scope, Opened> {
+fn opened<'scope>(changes: Updates<'scope, Change>, options: &Options) -> Stream<'scope, Opened> {
     if options.emit == Emit::Final {
         return empty(changes.scope());
     }
@@ -282,7 +279,9 @@ fn rank_all<'scope>(
                 let open = open_from(open_parts).min(open_from(open_advances));
                 while let Some((epoch, time, parts)) = held.take_closed(open) {
                     let mut changed = BTreeSet::new();
-                    for Part { worker, list: List { group: (filter, window, minute), ads } } in parts {
+                    for Part { worker, list: List { group: (filter, window, minute), ads } } in
+                        parts
+                    {
                         let whole = wholes.entry((minute, filter, window)).or_default();
                         whole.parts.insert(worker, ads);
                         changed.insert((minute, filter, window));

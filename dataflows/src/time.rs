@@ -148,7 +148,9 @@ fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
 
 fn days_of_month(year: u64, month: u64) -> u64 {
     match month {
-        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
@@ -157,9 +159,8 @@ fn days_of_month(year: u64, month: u64) -> u64 {
 
 /// The value of two or more ASCII digits.
 fn digits(text: &[u8]) -> Option<u64> {
-    text.iter().try_fold(0, |sum, byte| {
-        byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0'))
-    })
+    text.iter()
+        .try_fold(0, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0')))
 }
 
 /// The time that `text` states, if it does and lies between 1970 and the year 9999.

@@ -193,11 +193,7 @@ impl Sums {
     }
 
     /// Moves the end on by one minute.
-    fn slide(
-        &mut self,
-        lengths: &[u32],
-        minutes: &BTreeMap<Minute, Table<(FilterId, Name), u64>>,
-    ) {
+    fn slide(&mut self, lengths: &[u32], minutes: &BTreeMap<Minute, Table<(FilterId, Name), u64>>) {
         for (at, length) in lengths.iter().enumerate() {
             let Some(left) = (self.end.0 + 1).checked_sub(*length) else { continue };
             for (key, clicks) in minutes.get(&Minute(left)).into_iter().flatten() {

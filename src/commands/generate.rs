@@ -19,11 +19,8 @@ pub fn generate(generate: &Generate) -> Result<ExitCode, Failure> {
     let plan = generate.plan(wall_ms());
     let pace = Pace { now_ms: &wall_ms, sleep: &std::thread::sleep };
     let mut progress = |_: Progress| {};
-    let writing = Writing {
-        pace: generate.rate.map(|_| pace),
-        stop: &stop,
-        on_progress: &mut progress,
-    };
+    let writing =
+        Writing { pace: generate.rate.map(|_| pace), stop: &stop, on_progress: &mut progress };
     let truth = match write(&plan, &generate.to, writing) {
         Ok(truth) => truth,
         Err(error @ WriteError::Io { .. }) => {

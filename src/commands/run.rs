@@ -97,7 +97,9 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
         for (partition, offset) in offsets {
             let position = positions.iter().find(|position| position.partition == *partition);
             let Some(name) = position.and_then(|position| position.file.clone()) else {
-                return Err(Failure::refused(format!("--until: there is no partition {partition}")));
+                return Err(Failure::refused(format!(
+                    "--until: there is no partition {partition}"
+                )));
             };
             ends.insert(name, Until::Offset(*offset));
         }
@@ -178,7 +180,8 @@ fn tell(job: &str, summary: &Summary, took_ms: u64) {
     let clicks = totals.clicks - before.clicks;
     let rejected: Vec<String> =
         tolls.rejected.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    let rejected = if rejected.is_empty() { String::new() } else { format!(" ({})", rejected.join(", ")) };
+    let rejected =
+        if rejected.is_empty() { String::new() } else { format!(" ({})", rejected.join(", ")) };
     let how = match ended {
         Ended::Closed => "is complete",
         Ended::Stopped => "has stopped; the next run goes on",

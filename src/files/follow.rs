@@ -55,7 +55,8 @@ impl LineFile {
         until: Option<Until>,
     ) -> Result<LineFile, Failure> {
         let attempt = || format!("cannot read {}", path.display());
-        let file = Counted { file: File::open(path).attempt(attempt)?, read: directory.read.clone() };
+        let file =
+            Counted { file: File::open(path).attempt(attempt)?, read: directory.read.clone() };
         let compression = path.extension().and_then(|extension| extension.to_str());
         let (reader, plain): (Box<dyn Read + Send>, bool) = match compression {
             Some("gz") => (Box::new(MultiGzDecoder::new(BufReader::new(file))), false),

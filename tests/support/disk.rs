@@ -32,11 +32,6 @@ impl ForgetfulDisk {
         self.0.lock().unwrap().killed_at = Some(at);
     }
 
-    /// How many steps were done.
-    pub fn steps(&self) -> u64 {
-        self.0.lock().unwrap().steps
-    }
-
     /// Whether it has been killed.
     pub fn is_killed(&self) -> bool {
         let state = self.0.lock().unwrap();

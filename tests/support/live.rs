@@ -34,12 +34,7 @@ impl Arrivals {
         Arrivals::new(script, Some(times), step, until)
     }
 
-    fn new(
-        script: &Script,
-        times: Option<Vec<Vec<u64>>>,
-        step: u64,
-        until: u64,
-    ) -> Arc<Arrivals> {
+    fn new(script: &Script, times: Option<Vec<Vec<u64>>>, step: u64, until: u64) -> Arc<Arrivals> {
         let lines = script.partitions.iter();
         let lines = lines.map(|items| items.iter().map(|item| item.line()).collect()).collect();
         let (now, stop) = (AtomicU64::new(0), Arc::default());
@@ -65,11 +60,6 @@ impl Arrivals {
     /// Set at the end.
     pub fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
-    }
-
-    /// Whether the end has come.
-    pub fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
     }
 
     /// Lines of a partition that have arrived.
