@@ -99,6 +99,13 @@ impl Committer {
         self.positions.values().any(|position| position.file.as_deref() == Some(name))
     }
 
+    /// The name of a partition.
+    pub fn name(&self, partition: u32) -> String {
+        let position = self.positions.get(&partition);
+        let file = position.and_then(|position| position.file.clone());
+        file.unwrap_or_else(|| format!("partition {partition}"))
+    }
+
     /// The number of the next partition that appears.
     pub fn next_partition(&self) -> u32 {
         self.positions.last_key_value().map_or(0, |(partition, _)| partition + 1)

@@ -46,6 +46,8 @@ pub struct Reader<'p> {
     names: BTreeMap<u32, String>,
     /// How far each worker has come, as it last said.
     clocks: BTreeMap<usize, Clocks>,
+    /// The least epoch of those awake, whose it is, and since when.
+    held: Option<((Epoch, u32), Millis)>,
     /// Since when all are asleep, and the greatest clock then.
     all_asleep: Option<(Millis, Millis)>,
     /// Whether the partitions that were there at the start have been opened.
@@ -68,6 +70,7 @@ impl<'p> Reader<'p> {
             ingest,
             names: BTreeMap::new(),
             clocks: BTreeMap::new(),
+            held: None,
             all_asleep: None,
             opened: false,
             discovered_at: 0,
@@ -261,8 +264,10 @@ impl<'p> Reader<'p> {
             partition.is_asleep(pace.idle_after_ms, now) || (stalled && !partition.is_behind())
         };
         let awake = self.ingest.partitions().filter(|partition| !asleep(partition));
+        let least = awake.min_by_key(|partition| partition.epoch());
         let clocks = Clocks {
-            awake: awake.map(Partition::epoch).min(),
+            awake: least.map(Partition::epoch),
+            holder: least.map(Partition::number),
             greatest: self.ingest.partitions().map(Partition::clock).max().unwrap_or(0),
         };
         if self.clocks.get(&self.worker) != Some(&clocks) {
@@ -275,7 +280,11 @@ impl<'p> Reader<'p> {
             return;
         }
         let options = &self.plan.options;
-        if let Some(awake) = self.clocks.values().filter_map(|clocks| clocks.awake).min() {
+        let holder = self.clocks.values().filter_map(|clocks| clocks.awake.zip(clocks.holder)).min();
+        if self.held.map(|(holder, _)| holder) != holder {
+            self.held = holder.map(|holder| (holder, now));
+        }
+        if let Some((awake, _)) = holder {
             self.all_asleep = None;
             self.ingest.move_on(awake, asleep);
             return;
@@ -326,11 +335,8 @@ impl<'p> Reader<'p> {
         self.failure.take().map_or(Ok(Ended::Stopped), Err)
     }
 
-    /// The partition of this worker that holds the frontier, its name, and for how long its clock
-    /// has stood still.
-    pub fn holder(&self, now: Millis) -> Option<(&str, Millis)> {
-        let holder = self.ingest.partitions().min_by_key(|partition| partition.epoch())?;
-        let name = self.names.get(&holder.number())?;
-        Some((name, holder.still_ms(now)))
+    /// The partition that holds the frontier of a followed input, and for how long.
+    pub fn holder(&self, now: Millis) -> Option<(u32, Millis)> {
+        self.held.map(|((_, partition), since)| (partition, now.saturating_sub(since)))
     }
 }

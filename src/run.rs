@@ -94,6 +94,8 @@ pub struct Summary {
     pub ended: Ended,
     /// Whether the job had been closed before.
     pub was_closed: bool,
+    /// Whether this process made the commits.
+    pub led: bool,
     /// The job's totals.
     pub totals: Totals,
     /// The job's totals before this run.
@@ -276,7 +278,7 @@ impl Job {
                 worker.map_err(|panic| Failure::new(format!("a worker failed: {panic}")))??;
             if let Some((totals, tolls)) = went.led {
                 summary =
-                    Some(Summary { ended: went.ended, was_closed: false, totals, before, tolls });
+                    Some(Summary { ended: went.ended, was_closed: false, led: true, totals, before, tolls });
             }
         }
         Ok(summary.unwrap_or_else(|| Summary::follower(before)))
@@ -364,6 +366,7 @@ impl Summary {
         Summary {
             ended: Ended::Closed,
             was_closed: true,
+            led: true,
             totals: past.totals(),
             before: past.totals(),
             tolls: Tolls::default(),
@@ -374,6 +377,7 @@ impl Summary {
         Summary {
             ended: Ended::Stopped,
             was_closed: false,
+            led: false,
             totals: before,
             before,
             tolls: Tolls::default(),

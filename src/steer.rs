@@ -54,6 +54,8 @@ pub struct Agreed {
 pub struct Clocks {
     /// The least epoch of those awake; none if all are asleep.
     pub awake: Option<Epoch>,
+    /// The partition that has it.
+    pub holder: Option<u32>,
     /// The greatest clock.
     pub greatest: Millis,
 }

@@ -4,8 +4,9 @@ use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::ledger::Totals;
 use clicks_dataflows::time::{Epoch, Millis};
 
+use crate::commit::Committer;
 use crate::reader::Reader;
-use crate::worker::{Lead, Plan};
+use crate::worker::Plan;
 
 /// Somebody who is shown how it goes.
 pub trait Watch {
@@ -23,29 +24,31 @@ pub struct Watched<'a> {
     pub frontier: Option<Epoch>,
     /// What the stages hold.
     pub gauges: &'a Gauges,
+    committer: &'a Committer,
     reader: &'a Reader<'a>,
 }
 
 impl<'a> Watched<'a> {
     /// How it goes on the first worker.
     pub fn new(
-        lead: &Lead<'_>,
+        committer: &'a Committer,
         reader: &'a Reader<'a>,
         frontier: Option<Epoch>,
         plan: &'a Plan,
     ) -> Watched<'a> {
         Watched {
-            totals: lead.committer.totals(),
-            clock: lead.committer.clock(),
+            totals: committer.totals(),
+            clock: committer.clock(),
             frontier,
             gauges: &plan.gauges,
+            committer,
             reader,
         }
     }
 
-    /// The partition of the first worker that holds the frontier, and for how long its clock has
-    /// stood still.
-    pub fn holder(&self, now: Millis) -> Option<(&str, Millis)> {
-        self.reader.holder(now)
+    /// The partition that holds the frontier of a followed input, and for how long.
+    pub fn holder(&self, now: Millis) -> Option<(String, Millis)> {
+        let (partition, held_ms) = self.reader.holder(now)?;
+        Some((self.committer.name(partition), held_ms))
     }
 }

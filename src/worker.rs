@@ -154,7 +154,8 @@ pub fn run(
             Ok(Committed::Nothing) => {}
             Err(failure) => return Err(reader.fail(failure)),
         }
-        lead.watch.show(&Watched::new(lead, &reader, outbox.open_from(), plan), now);
+        let Lead { committer, watch, .. } = lead;
+        watch.show(&Watched::new(committer, &reader, outbox.open_from(), plan), now);
         reader.halt_if_stopping();
     }
 }

@@ -176,6 +176,10 @@ fn tell(job: &str, summary: &Summary, took_ms: u64) {
         log::say(&format!("job {job} is closed: its input was complete, and has not changed"));
         return;
     }
+    if !summary.led {
+        log::say(&format!("job {job}: this process is done; process 0 tells how it went"));
+        return;
+    }
     let records = totals.records - before.records;
     let clicks = totals.clicks - before.clicks;
     let rejected: Vec<String> =

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clicks_dataflows::ledger::Lengths;
 
 use crate::failure::{Attempt, Failure, Kind};
-use crate::files::disk::Disk;
+use crate::files::disk::{Disk, LocalDisk};
 use crate::sink::{Rows, Sink};
 
 /// The result logs of a job.
@@ -45,6 +45,11 @@ pub fn lock(directory: &Path, job: &str) -> Result<File, Failure> {
     std::fs::create_dir_all(directory)
         .attempt(|| format!("cannot write results to {}", directory.display()))
         .map_err(Failure::as_refused)?;
+    // A directory that was made is certain only once its parent is synced.
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+    LocalDisk
+        .sync_entries(parent.unwrap_or(Path::new(".")))
+        .attempt(|| format!("cannot sync the parent of {}", directory.display()))?;
     let path = directory.join(format!("{job}.lock"));
     let file = File::create(&path)
         .attempt(|| format!("cannot write results to {}", directory.display()))
