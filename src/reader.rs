@@ -280,7 +280,8 @@ impl<'p> Reader<'p> {
             return;
         }
         let options = &self.plan.options;
-        let holder = self.clocks.values().filter_map(|clocks| clocks.awake.zip(clocks.holder)).min();
+        let holder =
+            self.clocks.values().filter_map(|clocks| clocks.awake.zip(clocks.holder)).min();
         if self.held.map(|(holder, _)| holder) != holder {
             self.held = holder.map(|holder| (holder, now));
         }

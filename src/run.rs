@@ -277,8 +277,14 @@ impl Job {
             let went =
                 worker.map_err(|panic| Failure::new(format!("a worker failed: {panic}")))??;
             if let Some((totals, tolls)) = went.led {
-                summary =
-                    Some(Summary { ended: went.ended, was_closed: false, led: true, totals, before, tolls });
+                summary = Some(Summary {
+                    ended: went.ended,
+                    was_closed: false,
+                    led: true,
+                    totals,
+                    before,
+                    tolls,
+                });
             }
         }
         Ok(summary.unwrap_or_else(|| Summary::follower(before)))

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::support::cases;
 use crate::support::oracle::{self, Oracle, Totals};
 use crate::support::run::{Committed, How, PLAIN};
 use crate::support::script::scripts;
@@ -72,7 +73,7 @@ fn hows() -> impl Strategy<Value = How> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(256))]
 
     #[test]
     fn one_worker_tells_what_the_oracle_tells(script in scripts()) {

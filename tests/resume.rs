@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use crate::laws::assert_complete;
+use crate::support::cases;
 use crate::support::disk::ForgetfulDisk;
 use crate::support::live::Arrivals;
 use crate::support::oracle;
@@ -54,7 +55,7 @@ fn killed_at_any_step_it_comes_out_the_same() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(cases(128))]
 
     #[test]
     fn resumed_equals_uninterrupted(

@@ -6,6 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::laws::assert_told;
+use crate::support::cases;
 use crate::support::disk::ForgetfulDisk;
 use crate::support::live::Arrivals;
 use crate::support::oracle::{self, Telling};
@@ -126,7 +127,7 @@ fn upto<'a>(rows: &'a [String], epoch: &str) -> Vec<&'a String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(cases(128))]
 
     #[test]
     fn what_was_lived_is_what_its_marks_tell(script in scripts(), life in lives()) {

@@ -142,9 +142,7 @@ fn progress(aggregate: &Aggregate, total: Option<u64>, input: &Directory) -> Pro
 fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<ExitCode, Failure> {
     job.stop = stop_flag()?;
     job.communication = aggregate.cluster.communication();
-    if aggregate.cluster.hosts.len() > 1 {
-        die_with_peers();
-    }
+    end_with_any_thread(aggregate.cluster.hosts.len() > 1);
     let name = job.name.clone();
     let began = monotonic_ms();
     let summary = job.run(Box::new(progress))?;
@@ -152,20 +150,21 @@ fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ends the process with a clear message when another process of the job has ended.
-fn die_with_peers() {
-    let panicked = std::panic::take_hook();
+/// Ends the whole process when one of its threads panics, as the others would wait for it for
+/// ever; with a clear message when that is because another process of the job has ended.
+fn end_with_any_thread(several: bool) {
+    let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        let thread = std::thread::current().name().unwrap_or_default().to_owned();
         let file = panic.location().map_or("", |location| location.file());
-        if thread.starts_with("timely:") && file.contains("timely_communication") {
+        if several && file.contains("timely_communication") {
             log::complain(
                 "another process of the job has ended: this one cannot go on alone; start all \
                  processes again, and they resume from the last commit",
             );
-            std::process::exit(Kind::Failed.exit_code().into());
+        } else {
+            print(panic);
         }
-        panicked(panic);
+        std::process::exit(Kind::Failed.exit_code().into());
     }));
 }
 

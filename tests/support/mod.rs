@@ -5,3 +5,10 @@ pub mod live;
 pub mod oracle;
 pub mod run;
 pub mod script;
+
+/// So many random cases, unless `PROPTEST_CASES` says otherwise; a seed that failed is printed and
+/// kept in `proptest-regressions`.
+pub fn cases(cases: u32) -> proptest::test_runner::Config {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|asked| asked.parse().ok());
+    proptest::test_runner::Config::with_cases(asked.unwrap_or(cases))
+}
