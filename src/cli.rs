@@ -222,12 +222,12 @@ impl Cluster {
 /// Arguments of `clicks demo`.
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// How long it runs
-    #[arg(long, value_name = "COUNT", default_value_t = 30)]
+    /// How long it runs; without it, until Ctrl-C
+    #[arg(long, value_name = "COUNT")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub seconds: u64,
+    pub seconds: Option<u64>,
 
-    /// Clicks a second
+    /// Records to generate in a second
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub rate: u64,

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod commands;
 pub mod commit;
 pub mod config;
+pub mod demo;
 pub mod duration;
 pub mod failure;
 pub mod files;

@@ -1,15 +1,75 @@
 //! `clicks demo`: generator, graph and a live table in one process.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use crate::cli::Demo;
-use crate::failure::Failure;
+use clicks_dataflows::decode::Schema;
+
+use crate::cli::{Assignment, ConfigArgs, Demo};
+use crate::commands::config;
+use crate::config::Config;
+use crate::demo::{self, Screen, Showing};
+use crate::failure::{Attempt, Failure};
 
 /// Runs for the seconds that were asked for, or until it is stopped.
 ///
 /// # Errors
 ///
-/// When the generator or the job fails.
-pub fn demo(_demo: &Demo) -> Result<ExitCode, Failure> {
-    Err(Failure::new("not yet"))
+/// When the configuration is not for a demonstration, or the generator or the job fails.
+pub fn demo(args: &Demo) -> Result<ExitCode, Failure> {
+    let config = lively(&args.config)?;
+    check_schema(&config.schema)?;
+    let showing = Showing { config, rate: args.rate, seconds: args.seconds, stop: stop_flag()? };
+    demo::run(&showing, screen(), &mut std::io::stdout())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The configuration, by which changes are told at once unless it says otherwise.
+fn lively(args: &ConfigArgs) -> Result<Config, Failure> {
+    let given = config(args)?;
+    if !given.is_default("job.emit") {
+        return Ok(given);
+    }
+    let emit = Assignment { key: "job.emit".to_owned(), value: "changes".to_owned() };
+    let mut args = args.clone();
+    args.set.push(emit);
+    config(&args)
+}
+
+/// The clicks are those of the generator, and it writes one format.
+fn check_schema(schema: &Schema) -> Result<(), Failure> {
+    let generated = Schema { identity: schema.identity.clone(), ..Schema::default() };
+    if *schema == generated {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "the demo counts clicks of its own, JSON lines with the default fields, but input.format \
+         or input.fields are set: leave them out (`clicks config show` tells where they are set)",
+    ))
+}
+
+/// A terminal that can be redrawn, if stdout is one.
+fn screen() -> Screen {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    if is_dumb || !std::io::stdout().is_terminal() {
+        return Screen::plain();
+    }
+    let (_, columns) = console::Term::stdout().size();
+    Screen::terminal(usize::from(columns))
+}
+
+/// A flag that SIGINT, SIGTERM and SIGHUP set.
+///
+/// Further signals do nothing more, so that nothing is left behind: the demonstration ends a few
+/// seconds later at most.
+fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))
+            .attempt(|| format!("cannot listen for signal {signal}"))?;
+    }
+    Ok(stop)
 }
