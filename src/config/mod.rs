@@ -78,6 +78,11 @@ pub struct Kafka {
 }
 
 impl Config {
+    /// Whether nobody has set `key`.
+    pub fn is_default(&self, key: &str) -> bool {
+        *self.settings.origin(key) == Origin::Default
+    }
+
     /// The configuration that flags, environment and file make together.
     ///
     /// `environment` is that of the process; variables that are not ours are left alone.
