@@ -26,7 +26,7 @@ use clicks_dataflows::time::Millis;
 use crate::config::Config;
 use crate::failure::{Attempt, Failure};
 use crate::generate::Truth;
-use crate::run::Summary;
+use crate::summary::Summary;
 use crate::worker::{monotonic_ms, wall_ms};
 
 use committed::Committed;

@@ -22,6 +22,7 @@ pub mod run;
 pub mod sink;
 pub mod source;
 pub mod steer;
+pub mod summary;
 pub mod tail;
 pub mod verify;
 pub mod watch;

@@ -13,18 +13,16 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration as StdDuration;
 
-use clicks_dataflows::click::Reason;
 use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::ledger::{Lengths, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
-use clicks_dataflows::partition::{Behind, Start};
-use clicks_dataflows::time::{MINUTE_MS, Millis, Time};
+use clicks_dataflows::partition::Start;
+use clicks_dataflows::time::{Millis, Time};
 use timely::CommunicationConfig;
 
-use crate::commit::{Committer, Tolls};
+use crate::commit::Committer;
 use crate::config::{Config, Pace, meaning_differs};
-use crate::duration::Duration;
 use crate::failure::Failure;
 use crate::files::disk::{Disk, LocalDisk};
 use crate::files::input::{Directory, DirectorySource, End};
@@ -33,8 +31,9 @@ use crate::past::{GoBack, Past};
 use crate::range::Range;
 use crate::source::{Poll, Source};
 use crate::steer::Agreed;
+use crate::summary::Summary;
 use crate::watch::Watch;
-use crate::worker::{self, Ended, Lead, Plan};
+use crate::worker::{self, Lead, Plan};
 
 /// How long a worker without work waits before it looks again.
 const PATIENCE: StdDuration = StdDuration::from_millis(2);
@@ -85,23 +84,6 @@ pub struct Job {
     pub commit_every_ms: Millis,
     /// Whether the directory is locked against other instances.
     pub lock: bool,
-}
-
-/// How a run went.
-#[derive(Clone, Debug)]
-pub struct Summary {
-    /// How it ended.
-    pub ended: Ended,
-    /// Whether the job had been closed before.
-    pub was_closed: bool,
-    /// Whether this process made the commits.
-    pub led: bool,
-    /// The job's totals.
-    pub totals: Totals,
-    /// The job's totals before this run.
-    pub before: Totals,
-    /// What this run brought.
-    pub tolls: Tolls,
 }
 
 impl Job {
@@ -258,8 +240,9 @@ impl Job {
         };
         let plan = self.plan();
         let job = Arc::new((self, plan));
+        let shared = Arc::clone(&job);
         let guards = timely::execute(config, move |worker| {
-            let (job, plan) = &*job;
+            let (job, plan) = &*shared;
             let led = match worker.index() {
                 0 => led.lock().expect("only the first worker leads").take(),
                 _ => None,
@@ -272,11 +255,15 @@ impl Job {
             worker::run(worker, &mut *(job.source)(), Some(lead), plan)
         })
         .map_err(|why| Failure::new(format!("cannot start the workers: {why}")))?;
+        let without_identity = job.0.meaning["identity"] == "none";
         let mut summary = None;
         for worker in guards.join() {
             let went =
                 worker.map_err(|panic| Failure::new(format!("a worker failed: {panic}")))??;
-            if let Some((totals, tolls)) = went.led {
+            if let Some((totals, mut tolls)) = went.led {
+                if without_identity {
+                    tolls.own = 0;
+                }
                 summary = Some(Summary {
                     ended: went.ended,
                     was_closed: false,
@@ -334,59 +321,4 @@ struct Led {
     committer: Committer,
     sink: ResultFiles,
     watch: Box<dyn Watch + Send>,
-}
-
-impl Summary {
-    /// What people should look at.
-    pub fn warnings(&self) -> Vec<String> {
-        let records = self.totals.records - self.before.records;
-        let mut warnings = Vec::new();
-        let duplicates = self.totals.duplicates - self.before.duplicates;
-        if duplicates * 20 > records {
-            warnings.push(format!(
-                "{duplicates} of {records} records are duplicates: if clicks that differ are \
-                 taken for one, give them a click_id, or set job.identity"
-            ));
-        }
-        let too_late = self.tolls.rejected.get(Reason::TooLate.as_str()).copied().unwrap_or(0);
-        if let Some((Behind { ms, moved_by }, name)) = &self.tolls.behind
-            && too_late * 100 > records
-        {
-            let horizon = Duration((ms / MINUTE_MS + 1) * MINUTE_MS);
-            warnings.push(format!(
-                "{too_late} of {records} records are too late: the record at offset {moved_by} of \
-                 {name} moved the clock; a horizon of {horizon} takes them all"
-            ));
-        }
-        if self.tolls.own > 0 {
-            warnings.push(format!(
-                "{} clicks have neither click_id nor both user_id and ip: copies of them cannot \
-                 be told, and each counts",
-                self.tolls.own
-            ));
-        }
-        warnings
-    }
-
-    fn closed_before(past: &Past) -> Summary {
-        Summary {
-            ended: Ended::Closed,
-            was_closed: true,
-            led: true,
-            totals: past.totals(),
-            before: past.totals(),
-            tolls: Tolls::default(),
-        }
-    }
-
-    fn follower(before: Totals) -> Summary {
-        Summary {
-            ended: Ended::Stopped,
-            was_closed: false,
-            led: false,
-            totals: before,
-            before,
-            tolls: Tolls::default(),
-        }
-    }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use crate::support::cases;
 use crate::support::oracle::{self, Oracle, Totals};
 use crate::support::run::{Committed, How, PLAIN};
-use crate::support::script::scripts;
+use crate::support::scripts::scripts;
 
 /// Asserts that `committed` is what `oracle` tells, to the byte, up to the last commit.
 pub fn assert_told(committed: &Committed, oracle: &Oracle) {

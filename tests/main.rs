@@ -13,3 +13,13 @@ mod laws;
 mod resume;
 // Partitions that sleep, wake and appear; the replay obeys what was decided.
 mod sleep;
+// Bad settings are refused at the start, with the key and what would be right.
+mod bad_configuration;
+// Bad input is data: rejects and clicks, nothing lost.
+mod bad_input;
+// Records, help and settings as others read them, to the byte.
+mod golden;
+// A replay tells the part of the past that it is asked for.
+mod positions;
+// Rows, names, log times and identities as the input has them.
+mod schemas;

@@ -8,7 +8,8 @@ use crate::support::disk::ForgetfulDisk;
 use crate::support::live::Arrivals;
 use crate::support::oracle;
 use crate::support::run::{Committed, How, PLAIN, job, run_or_die};
-use crate::support::script::{Script, scripts};
+use crate::support::script::Script;
+use crate::support::scripts::scripts;
 
 /// Runs `script` on a disk that dies at its step `at`, and then again until it is done.
 fn run_killed(script: &Script, how: How, at: u64, torn: usize) -> Committed {

@@ -11,7 +11,8 @@ use crate::support::disk::ForgetfulDisk;
 use crate::support::live::Arrivals;
 use crate::support::oracle::{self, Telling};
 use crate::support::run::{Committed, How, JOB, PLAIN, directory, job, run_or_die};
-use crate::support::script::{Script, scripts};
+use crate::support::script::Script;
+use crate::support::scripts::scripts;
 use clicks::past::Past;
 use clicks::range::{Obeyed, Range};
 

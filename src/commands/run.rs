@@ -15,8 +15,8 @@ use crate::log;
 use crate::past::Past;
 use crate::progress::Progress;
 use crate::range::{Obeyed, Range};
-use crate::run::{Job, Summary};
-use crate::worker::{Ended, monotonic_ms};
+use crate::run::Job;
+use crate::worker::monotonic_ms;
 
 /// Aggregates a directory to its end, or as it grows.
 ///
@@ -146,7 +146,7 @@ fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<Exit
     let name = job.name.clone();
     let began = monotonic_ms();
     let summary = job.run(Box::new(progress))?;
-    tell(&name, &summary, monotonic_ms() - began);
+    summary.lines(&name, monotonic_ms() - began).iter().for_each(|line| log::say(line));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -166,46 +166,4 @@ fn end_with_any_thread(several: bool) {
         }
         std::process::exit(Kind::Failed.exit_code().into());
     }));
-}
-
-/// The summary at the end of a run.
-fn tell(job: &str, summary: &Summary, took_ms: u64) {
-    let Summary { ended, totals, before, tolls, .. } = summary;
-    if summary.was_closed {
-        log::say(&format!("job {job} is closed: its input was complete, and has not changed"));
-        return;
-    }
-    if !summary.led {
-        log::say(&format!("job {job}: this process is done; process 0 tells how it went"));
-        return;
-    }
-    let records = totals.records - before.records;
-    let clicks = totals.clicks - before.clicks;
-    let rejected: Vec<String> =
-        tolls.rejected.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-    let rejected =
-        if rejected.is_empty() { String::new() } else { format!(" ({})", rejected.join(", ")) };
-    let how = match ended {
-        Ended::Closed => "is complete",
-        Ended::Stopped => "has stopped; the next run goes on",
-    };
-    let seconds = took_ms.max(1) as f64 / 1000.0;
-    log::say(&format!(
-        "job {job} {how}\n  {records} records: {clicks} clicks, {} duplicates, {} rejected{rejected}, \
-         {} skipped; {} late\n  {} rows: {} counts, {} ranks, {} rejects, in {} commits\n  \
-         {seconds:.1} s, {:.0} clicks/s",
-        totals.duplicates - before.duplicates,
-        totals.rejected - before.rejected,
-        totals.skipped - before.skipped,
-        totals.late - before.late,
-        tolls.rows.iter().sum::<u64>(),
-        tolls.rows[0],
-        tolls.rows[1],
-        tolls.rows[2],
-        tolls.commits,
-        clicks as f64 / seconds,
-    ));
-    for warning in summary.warnings() {
-        log::say(&format!("warning: {warning}"));
-    }
 }

@@ -15,7 +15,8 @@ use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, End};
 use crate::generate::{Pace, Plan, Truth, WriteError, Writing, write};
 use crate::progress::Progress;
-use crate::run::{Job, Summary};
+use crate::run::Job;
+use crate::summary::Summary;
 use crate::worker::{monotonic_ms, wall_ms};
 
 /// Partitions that are generated.

@@ -5,6 +5,7 @@ pub mod live;
 pub mod oracle;
 pub mod run;
 pub mod script;
+pub mod scripts;
 
 /// So many random cases, unless `PROPTEST_CASES` says otherwise; a seed that failed is printed and
 /// kept in `proptest-regressions`.

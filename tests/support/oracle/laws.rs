@@ -7,7 +7,8 @@ use proptest::test_runner::{Config, TestRng, TestRunner};
 
 use super::tests::refused;
 use super::{Mark, Oracle, tell};
-use crate::support::script::{NEW_YEAR_MS, Script, scripts};
+use crate::support::script::{NEW_YEAR_MS, Script};
+use crate::support::scripts::scripts;
 
 /// Random scripts: the totals add up, both ways to tell come to the same, and what can happen
 /// happens.
