@@ -126,7 +126,7 @@ pub struct Aggregate {
     #[arg(long, short, value_name = "DIR", value_parser = directory)]
     pub output: PathBuf,
 
-    /// Print throughput, delays and memory when done
+    /// Print a line of numbers each second: throughput, frontier, what is held, memory
     #[arg(long)]
     pub stats: bool,
 

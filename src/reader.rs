@@ -176,7 +176,8 @@ impl<'p> Reader<'p> {
             }
             Word::Opened => {
                 self.opened = true;
-                if !self.plan.followed {
+                // A partition that could not be opened is not one that has ended.
+                if !self.plan.followed && self.failure.is_none() {
                     self.ingest.close_spare();
                 }
             }

@@ -29,7 +29,7 @@ use crate::files::input::{Directory, DirectorySource, End};
 use crate::files::results::{ResultFiles, lock};
 use crate::past::{GoBack, Past};
 use crate::range::Range;
-use crate::source::{Poll, Source};
+use crate::source::{Piece, Poll, Source};
 use crate::steer::Agreed;
 use crate::summary::Summary;
 use crate::watch::Watch;
@@ -172,14 +172,23 @@ impl Job {
 
     /// Where a new job begins to read each partition.
     fn first_positions(&self) -> Result<Vec<Position>, Failure> {
-        let names = (self.source)().discover()?;
+        let mut source = (self.source)();
+        let names = source.discover().map_err(Failure::as_refused)?;
         if names.is_empty() && !self.followed {
             return Err(Failure::refused(format!(
                 "--input {} has no partition: it needs at least one file",
                 self.input,
             )));
         }
-        self.range.first_positions(names)
+        let positions = self.range.first_positions(names)?;
+        for position in positions.iter().filter(|position| position.offset > 0) {
+            let name = position.file.as_deref().unwrap_or_default();
+            source.open(position.partition, name, position.offset).map_err(|failure| {
+                let Position { partition, offset, .. } = position;
+                Failure::refused(format!("--from {partition}={offset}: {failure}"))
+            })?;
+        }
+        Ok(positions)
     }
 
     fn check_meaning(&self, past: &Past) -> Result<(), Failure> {
@@ -201,14 +210,20 @@ impl Job {
             return Ok(());
         }
         let mut source = (self.source)();
-        for name in source.discover()? {
+        let names = source.discover()?;
+        let mut files = past.positions().values().filter_map(|position| position.file.as_ref());
+        if let Some(missing) = files.find(|file| !names.contains(file)) {
+            return Err(self.grown(&format!("{missing} is missing")));
+        }
+        for name in names {
             let position = past.positions().values().find(|p| p.file.as_deref() == Some(&name));
             let Some(position) = position else {
                 return Err(self.grown(&format!("{name} has appeared")));
             };
             source.open(position.partition, &name, position.offset)?;
             let mut more = 0;
-            while source.poll(position.partition, BATCH, &mut |_| more += 1)?.poll == Poll::More {}
+            let mut count = |piece: Piece<'_>| more += u64::from(matches!(piece, Piece::Record(_)));
+            while source.poll(position.partition, BATCH, &mut count)?.poll == Poll::More {}
             if more > 0 {
                 let at = position.offset;
                 return Err(self.grown(&format!("{name} has grown beyond line {at}")));
@@ -220,7 +235,7 @@ impl Job {
     fn grown(&self, what: &str) -> Failure {
         Failure::refused(format!(
             "job {} is closed, as its input was complete, but {what}: start a new job with --job, \
-             and follow input that grows with --follow",
+             and follow input that changes with --follow",
             self.name,
         ))
     }

@@ -120,11 +120,7 @@ impl Decoder {
 
     /// The values of all slots.
     fn values<'a>(&self, bytes: &'a [u8]) -> Result<Vec<Value<'a>>, Refusal> {
-        let length = bytes.len();
-        if length > RECORD_BYTES_MAX {
-            let detail = format!("{length} bytes are more than {RECORD_BYTES_MAX}");
-            return Err(Refusal { reason: Reason::TooLarge, detail });
-        }
+        check_length(bytes.len() as u64)?;
         let malformed = |detail| Refusal { reason: Reason::Malformed, detail };
         if bytes.is_empty() {
             return Err(malformed("empty".into()));
@@ -171,6 +167,15 @@ impl Decoder {
 fn without_line_end(line: &str) -> &str {
     let line = line.strip_suffix('\n').unwrap_or(line);
     line.strip_suffix('\r').unwrap_or(line)
+}
+
+/// Refuses a record that is longer than any that is decoded; a source may hold less of it.
+pub(crate) fn check_length(bytes: u64) -> Result<(), Refusal> {
+    if bytes <= RECORD_BYTES_MAX as u64 {
+        return Ok(());
+    }
+    let detail = format!("{bytes} bytes are more than {RECORD_BYTES_MAX}");
+    Err(Refusal { reason: Reason::TooLarge, detail })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::click::{Coordinates, QUOTE_BYTES_MAX, Reason, Refusal, Reject};
 use crate::clock::Clock;
-use crate::decode::{Decoder, SchemaError};
+use crate::decode::{Decoder, SchemaError, check_length};
 use crate::horizon::Advance;
 use crate::ingest::{Handles, Record, Rights};
 use crate::ledger::Mark;
@@ -199,7 +199,8 @@ impl Partition {
     ) {
         let mut clock = self.clock;
         let mut late = None;
-        let found = self.decoder.decode(record.value).and_then(|decoded| {
+        let decoded = check_length(record.bytes).and_then(|()| self.decoder.decode(record.value));
+        let found = decoded.and_then(|decoded| {
             let log_time = decoded.log_time.or(record.log_time);
             let judged = clock.judge(decoded.click.event_ms, log_time, options);
             if let Err(Refusal { reason: Reason::TooLate, .. }) = judged {

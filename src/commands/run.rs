@@ -27,7 +27,7 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let config = config(&run.aggregate.config)?;
     let input = Directory::new(run.aggregate.input.clone(), &config.schema);
     let end = if run.follow { End::Followed } else { End::Complete };
-    let total = if run.follow { None } else { Some(input.bytes()?) };
+    let total = if run.follow { None } else { Some(bytes(&input)?) };
     let progress = progress(&run.aggregate, total, &input);
     drive(Job::new(&config, input, end, run.aggregate.output.clone())?, &run.aggregate, progress)
 }
@@ -43,7 +43,7 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let input = Directory::new(aggregate.input.clone(), &config.schema);
     let range = range(replay, &config)?;
     let end = end(&input, &range, &replay.until)?;
-    let progress = progress(aggregate, Some(input.bytes()?), &input);
+    let progress = progress(aggregate, Some(bytes(&input)?), &input);
     let mut job = Job::new(&config, input, end, aggregate.output.clone())?;
     match &replay.from {
         Position::Time(Time(from)) => {
@@ -52,6 +52,11 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
             job.meaning["from"] = serde_json::json!(from);
         }
         Position::Offsets(offsets) => job.meaning["from"] = serde_json::json!(offsets),
+        Position::Start | Position::End => {}
+    }
+    match &replay.until {
+        Position::Time(until) => job.meaning["until"] = serde_json::json!(until.to_string()),
+        Position::Offsets(offsets) => job.meaning["until"] = serde_json::json!(offsets),
         Position::Start | Position::End => {}
     }
     job.range = range;
@@ -88,7 +93,7 @@ fn range(replay: &Replay, config: &Config) -> Result<Range, Failure> {
 /// How the partitions of a replay end: where they are now, unless an offset says otherwise.
 fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failure> {
     let mut ends = BTreeMap::new();
-    for (name, path) in input.partitions()? {
+    for (name, path) in input.partitions().map_err(Failure::as_refused)? {
         let length = path.metadata().map_or(0, |metadata| metadata.len());
         ends.insert(name, Until::Bytes(length));
     }
@@ -101,6 +106,12 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
                     "--until: there is no partition {partition}"
                 )));
             };
+            let from = range.offsets.get(partition).copied().unwrap_or(0);
+            if from > *offset {
+                return Err(Failure::refused(format!(
+                    "--from {partition}={from} is after --until {partition}={offset}"
+                )));
+            }
             ends.insert(name, Until::Offset(*offset));
         }
     } else if *until == Position::Start {
@@ -133,6 +144,11 @@ fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obey
         _ => BTreeMap::new(),
     };
     Ok(Obeyed { past, clocks })
+}
+
+/// Bytes of the input; an input that is not there is wrong usage.
+fn bytes(input: &Directory) -> Result<u64, Failure> {
+    input.bytes().map_err(Failure::as_refused)
 }
 
 fn progress(aggregate: &Aggregate, total: Option<u64>, input: &Directory) -> Progress {

@@ -25,8 +25,8 @@ const TOP_MAX: u64 = 10_000;
 pub fn check(settings: &Settings) -> Result<(), ConfigError> {
     let name = settings.text("job.name");
     job_name(name).map_err(|problem| refused(settings, "job.name", problem))?;
-    check_lengths(settings)?;
     check_refresh(settings)?;
+    check_lengths(settings)?;
     check_lists(settings)
 }
 

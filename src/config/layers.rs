@@ -113,7 +113,8 @@ fn is_property(key: &str) -> bool {
 }
 
 fn unknown(key: &str, origin: &Origin) -> ConfigError {
-    let sections = ["job", "input", "kafka", "filter"].into_iter().filter(|name| *name != key);
+    let sections =
+        ["job", "input", "input.fields", "kafka", "filter"].into_iter().filter(|name| *name != key);
     let known = KEYS.iter().map(|key| key.name).chain(PROPERTIES).chain(sections);
     ConfigError::unknown(key, known, origin.clone())
 }

@@ -27,7 +27,7 @@ impl Config {
             match (name.as_str(), value) {
                 ("filters", value) => filters = read_filters(value, &origin)?,
                 // Where a replay begins: a time, or offsets, which its first positions state.
-                ("from", Json::Object(_)) => {}
+                ("from", Json::Object(_)) | ("until", _) => {}
                 ("from", value) => from = read_minute(value, &origin)?,
                 ("input", Json::Object(input)) => {
                     for (name, value) in input {

@@ -34,8 +34,8 @@ pub struct LineFile {
     at: usize,
     /// Up to where `buffer` was searched for an LF.
     searched: usize,
-    /// Bytes of the current line that were thrown away.
-    dropped: u64,
+    /// How many bytes of the current line were thrown away, and the last of them.
+    dropped: Option<(u64, u8)>,
     /// Bytes read of a plain file.
     read: u64,
     /// The offset of the next line.
@@ -73,7 +73,7 @@ impl LineFile {
             buffer: Vec::new(),
             at: 0,
             searched: 0,
-            dropped: 0,
+            dropped: None,
             read: 0,
             next: 0,
         })
@@ -145,7 +145,7 @@ impl LineFile {
             if self.followed {
                 poll = Poll::AtEnd;
             } else {
-                if self.at < self.buffer.len() || self.dropped > 0 {
+                if self.at < self.buffer.len() {
                     let end = self.buffer.len();
                     self.hand_over(end, end, take);
                 }
@@ -159,8 +159,14 @@ impl LineFile {
     /// Hands over the line that ends before `end`; the next one begins at `next`.
     fn hand_over(&mut self, end: usize, next: usize, take: &mut dyn FnMut(Piece<'_>)) {
         let line = &self.buffer[self.at..end];
-        let value = line.strip_suffix(b"\r").unwrap_or(line);
-        let bytes = value.len() as u64 + self.dropped;
+        // Where nothing was read since bytes were thrown away, the last of those ended the line.
+        let last = match self.dropped {
+            Some((_, last)) if line.len() <= LINE_BYTES_MAX => Some(last),
+            _ => line.last().copied(),
+        };
+        let length = line.len() as u64 + self.dropped.map_or(0, |(count, _)| count);
+        let bytes = length - u64::from(last == Some(b'\r'));
+        let value = &line[..line.len().min(usize::try_from(bytes).unwrap_or(usize::MAX))];
         if bytes > 0 && self.header {
             take(Piece::Header(value));
             self.header = false;
@@ -169,7 +175,7 @@ impl LineFile {
             take(Piece::Record(record));
         }
         self.next += 1;
-        self.dropped = 0;
+        self.dropped = None;
         self.at = next;
         self.searched = next;
     }
@@ -178,8 +184,9 @@ impl LineFile {
     fn fill(&mut self) -> Result<bool, Failure> {
         self.buffer.drain(..self.at);
         self.at = 0;
-        if self.buffer.len() > LINE_BYTES_MAX {
-            self.dropped += (self.buffer.len() - LINE_BYTES_MAX) as u64;
+        if let Some(last) = self.buffer.get(LINE_BYTES_MAX..).and_then(<[u8]>::last) {
+            let dropped = (self.buffer.len() - LINE_BYTES_MAX) as u64;
+            self.dropped = Some((self.dropped.map_or(0, |(count, _)| count) + dropped, *last));
             self.buffer.truncate(LINE_BYTES_MAX);
         }
         let held = self.buffer.len();

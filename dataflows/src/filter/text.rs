@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Filter, FilterId, Predicates, canonical};
 
@@ -33,12 +33,31 @@ enum IdText {
 #[derive(Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PredicatesText {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "country")]
     country: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "ip")]
     ip: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "user_id")]
     user_id: Option<Vec<String>>,
+}
+
+fn country<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
+    list("country", value)
+}
+
+fn ip<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
+    list("ip", value)
+}
+
+fn user_id<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Vec<String>>, D::Error> {
+    list("user_id", value)
+}
+
+/// A list of strings; anything else is refused in the name of `field`.
+fn list<'de, D: Deserializer<'de>>(field: &str, value: D) -> Result<Option<Vec<String>>, D::Error> {
+    Vec::deserialize(value).map(Some).map_err(|error| {
+        serde::de::Error::custom(format!("{field}: {error}; it is a list of strings, [\"…\"]"))
+    })
 }
 
 /// What is wrong with a filter.
