@@ -81,13 +81,12 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Says who leads, and where the partitions begin.
+    /// Says where the partitions begin.
     ///
     /// # Errors
     ///
     /// When the source cannot be looked at.
     pub fn begin(&mut self, lead: &mut Lead<'_>, source: &mut dyn Source) -> Result<(), Failure> {
-        self.steer.say(Word::Begin(self.plan.agreed.clone()));
         for (name, start) in std::mem::take(&mut lead.starts) {
             self.steer.say(Word::Open { name, start });
         }
@@ -152,15 +151,7 @@ impl<'p> Reader<'p> {
     /// Acts on `word`; tells whether everybody stops.
     fn heed(&mut self, word: Word, source: &mut dyn Source, now: Millis) -> Result<bool, Failure> {
         match word {
-            Word::Begin(agreed) if agreed != self.plan.agreed => {
-                let ours = &self.plan.agreed;
-                self.steer.say(Word::Refuse(format!(
-                    "process of worker {} runs version {} with {}, the first process runs version \
-                     {} with {}: start all with the same program and configuration",
-                    self.worker, ours.version, ours.meaning, agreed.version, agreed.meaning,
-                )));
-            }
-            Word::Begin(_) => {}
+            Word::Join(_) | Word::Done => {}
             Word::Refuse(why) => return Err(Failure::refused(why)),
             Word::Open { name, start } => {
                 if start.partition as usize % self.peers == self.worker {

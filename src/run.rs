@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration as StdDuration;
 
 use clicks_dataflows::decode::Decoder;
@@ -30,7 +30,7 @@ use crate::files::results::{ResultFiles, lock};
 use crate::past::{GoBack, Past};
 use crate::range::Range;
 use crate::source::{Piece, Poll, Source};
-use crate::steer::Agreed;
+use crate::steer::{Agreed, Verdict};
 use crate::summary::Summary;
 use crate::watch::Watch;
 use crate::worker::{self, Lead, Plan};
@@ -74,6 +74,8 @@ pub struct Job {
     pub disk: Arc<dyn Disk>,
     /// Set when the program is to stop.
     pub stop: Arc<AtomicBool>,
+    /// Set while the processes connect, when a signal may end this one at once.
+    pub connecting: Arc<AtomicBool>,
     /// Numbers of the graph.
     pub gauges: Gauges,
     /// A monotonic clock in milliseconds.
@@ -116,6 +118,7 @@ impl Job {
             batch: BATCH,
             disk: Arc::new(LocalDisk),
             stop: Arc::default(),
+            connecting: Arc::default(),
             gauges: Gauges::default(),
             now: Arc::new(worker::monotonic_ms),
             patience: PATIENCE,
@@ -130,18 +133,28 @@ impl Job {
     ///
     /// When it is refused, or the outside world fails.
     pub fn run(self, watch: Box<dyn Watch + Send>) -> Result<Summary, Failure> {
-        let first = match &self.communication {
-            CommunicationConfig::Cluster { process, .. } => *process == 0,
-            _ => true,
+        let (process, alone) = match &self.communication {
+            CommunicationConfig::Cluster { process, .. } => (*process, false),
+            _ => (0, true),
         };
-        let begun = if first { Some(self.begin()?) } else { None };
-        if let Some(Begun { past, .. }) = &begun
-            && past.is_closed()
-        {
-            self.check_unchanged(past)?;
-            return Ok(Summary::closed_before(past));
+        if process > 0 {
+            return self.work(None, Verdict::Go, watch);
         }
-        self.work(begun, watch)
+        match self.begin() {
+            Ok(Begun { past, .. }) if past.is_closed() => {
+                if !alone {
+                    self.work(None, Verdict::Done, watch)?;
+                }
+                Ok(Summary::closed_before(&past))
+            }
+            Ok(begun) => self.work(Some(begun), Verdict::Go, watch),
+            Err(failure) if alone => Err(failure),
+            Err(failure) => {
+                // It is this failure that all end with.
+                let _ = self.work(None, Verdict::Refused(failure.to_string()), watch);
+                Err(failure)
+            }
+        }
     }
 
     /// Takes the job over: locks it, reads its ledger, or opens it.
@@ -149,6 +162,9 @@ impl Job {
         let lock = self.lock.then(|| lock(&self.output, &self.name)).transpose()?;
         if let Some(past) = Past::read(&*self.disk, &self.output, &self.name)? {
             self.check_meaning(&past)?;
+            if past.is_closed() {
+                self.check_unchanged(&past)?;
+            }
             let (lengths, length) = (past.lengths(), past.length());
             let disk = Arc::clone(&self.disk);
             let sink = ResultFiles::open(disk, &self.output, &self.name, lengths, length, lock)?;
@@ -244,6 +260,7 @@ impl Job {
     fn work(
         mut self,
         begun: Option<Begun>,
+        verdict: Verdict,
         watch: Box<dyn Watch + Send>,
     ) -> Result<Summary, Failure> {
         let led = begun.map(|begun| self.lead(begun, watch)).transpose()?;
@@ -253,11 +270,13 @@ impl Job {
             communication: std::mem::replace(&mut self.communication, CommunicationConfig::Thread),
             worker: timely::WorkerConfig::default(),
         };
-        let plan = self.plan();
+        let plan = Plan { verdict, ..self.plan() };
         let job = Arc::new((self, plan));
         let shared = Arc::clone(&job);
+        job.0.connecting.store(true, Ordering::Relaxed);
         let guards = timely::execute(config, move |worker| {
             let (job, plan) = &*shared;
+            job.connecting.store(false, Ordering::Relaxed);
             let led = match worker.index() {
                 0 => led.lock().expect("only the first worker leads").take(),
                 _ => None,
@@ -313,6 +332,7 @@ impl Job {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 meaning: format!("{} {}", self.name, self.meaning),
             },
+            verdict: Verdict::Go,
             followed: self.followed,
             until: self.range.until,
             gauges: self.gauges.clone(),

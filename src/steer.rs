@@ -7,6 +7,8 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Epoch, Millis};
@@ -16,13 +18,17 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Input, Inspect};
 use timely::worker::Worker;
 
+use crate::failure::Failure;
+
 /// A word for all workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Word {
-    /// The first word of the first worker: who runs, and what it means.
-    Begin(Agreed),
-    /// Somebody cannot go on; nobody does.
+    /// The first word of each worker: as what it runs.
+    Join(Agreed),
+    /// Nobody goes on, and why.
     Refuse(String),
+    /// There is nothing to do.
+    Done,
     /// A partition begins.
     Open {
         /// The partition's name.
@@ -47,6 +53,28 @@ pub struct Agreed {
     pub version: String,
     /// The job's name and meaning, as JSON.
     pub meaning: String,
+}
+
+impl Agreed {
+    fn differs(&self, theirs: &Agreed) -> Failure {
+        Failure::refused(format!(
+            "this process runs version {} with {}, another runs version {} with {}: start all \
+             with the same program, job and configuration",
+            self.version, self.meaning, theirs.version, theirs.meaning,
+        ))
+    }
+}
+
+/// What the first process has found out before the workers meet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is work to do.
+    #[default]
+    Go,
+    /// The job is closed.
+    Done,
+    /// The job cannot be run, and why.
+    Refused(String),
 }
 
 /// How far the partitions of a worker have come.
@@ -86,6 +114,42 @@ impl Steer {
         self.said += 1;
         self.input.advance_to(self.said);
         self.input.flush();
+    }
+
+    /// Waits until all workers have joined as what this one runs; tells whether they go on.
+    ///
+    /// # Errors
+    ///
+    /// When another runs as something else, or the first worker refuses.
+    pub fn join(
+        &mut self,
+        worker: &mut Worker,
+        agreed: &Agreed,
+        verdict: &Verdict,
+        stop: &AtomicBool,
+    ) -> Result<bool, Failure> {
+        self.say(match (verdict, worker.index()) {
+            (Verdict::Refused(why), 0) => Word::Refuse(why.clone()),
+            (Verdict::Done, 0) => Word::Done,
+            _ => Word::Join(agreed.clone()),
+        });
+        let (mut joined, mut early) = (0, VecDeque::new());
+        while joined < worker.peers() {
+            match self.hear() {
+                Some(Word::Join(theirs)) if theirs == *agreed => joined += 1,
+                Some(Word::Join(theirs)) => return Err(agreed.differs(&theirs)),
+                Some(Word::Refuse(why)) => return Err(Failure::refused(why)),
+                Some(Word::Done) => return Ok(false),
+                Some(word) => early.push_back(word),
+                None if stop.load(Ordering::Relaxed) => return Ok(false),
+                None => {
+                    worker.step_or_park(Some(Duration::from_millis(1)));
+                }
+            }
+        }
+        early.append(&mut self.heard.borrow_mut());
+        *self.heard.borrow_mut() = early;
+        Ok(true)
     }
 
     /// The next word that was heard.

@@ -23,7 +23,7 @@ use crate::outbox::Outbox;
 use crate::reader::{Reader, Turn};
 use crate::sink::Sink;
 use crate::source::Source;
-use crate::steer::{Agreed, Steer};
+use crate::steer::{Agreed, Steer, Verdict};
 use crate::watch::{Watch, Watched};
 
 /// Rows that are worth a commit at once.
@@ -56,6 +56,8 @@ pub struct Plan {
     pub decoder: Decoder,
     /// The version and meaning that all processes must share.
     pub agreed: Agreed,
+    /// What this process has found out before.
+    pub verdict: Verdict,
     /// Whether partitions may appear, grow and sleep.
     pub followed: bool,
     /// Each partition is read until its clock reaches this, and rows up to it are told.
@@ -120,7 +122,10 @@ pub fn run(
     mut lead: Option<Lead<'_>>,
     plan: &Plan,
 ) -> Result<Went, Failure> {
-    let steer = Steer::attach(worker);
+    let mut steer = Steer::attach(worker);
+    if !steer.join(worker, &plan.agreed, &plan.verdict, &plan.stop)? {
+        return Ok(Went::new(Ended::Stopped, None));
+    }
     let (ingest, mut outbox) = worker.dataflow_named("Clicks", |scope| {
         let (ingest, outputs) = assemble(scope, &plan.options, &plan.gauges);
         (ingest, Outbox::attach(outputs, &plan.options))

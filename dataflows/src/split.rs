@@ -65,6 +65,7 @@ pub fn split<'scope>(
                 advances.for_each(|_, data| data.iter().for_each(|advance| horizon.note(advance)));
                 entries.for_each(|time, data| {
                     let Some(time) = time.retain_least(0) else { return };
+                    let mut session = output.session(&time);
                     for (entry, epoch, _) in data.drain(..) {
                         let judged = match entry {
                             Entry::Click(arrival) => Ok((arrival, epoch, 1)),
@@ -74,7 +75,7 @@ pub fn split<'scope>(
                                 continue;
                             }
                         };
-                        output.session(&time).give(judged);
+                        session.give(judged);
                     }
                 });
                 let open = open_from(open_entries).min(open_from(open_advances));
@@ -88,6 +89,8 @@ pub fn split<'scope>(
                     });
                     output.session(&time).give_iterator(judged);
                 }
+                // Also without lifted clicks: what waits to be effective stays short.
+                horizon.clock_before(open);
             }
         },
     );

@@ -1,5 +1,6 @@
 //! Scripts of clicks, the oracle, a disk that forgets, and running the real thing over them.
 
+pub mod binary;
 pub mod disk;
 pub mod live;
 pub mod oracle;

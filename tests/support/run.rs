@@ -122,6 +122,7 @@ pub fn job(script: &Script, disk: &ForgetfulDisk, arrivals: &Arc<Arrivals>, how:
         batch: how.batch,
         disk: Arc::new(disk.clone()),
         stop: arrivals.stop(),
+        connecting: Arc::default(),
         gauges: Gauges::default(),
         now: Arc::new(move || clock.now()),
         patience: std::time::Duration::ZERO,
