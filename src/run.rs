@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::files::disk::{Disk, LocalDisk};
 use crate::files::input::{Directory, DirectorySource, End};
 use crate::files::results::{ResultFiles, lock};
+use crate::log;
 use crate::past::{GoBack, Past};
 use crate::range::Range;
 use crate::source::{Piece, Poll, Source};
@@ -143,6 +144,7 @@ impl Job {
         match self.begin() {
             Ok(Begun { past, .. }) if past.is_closed() => {
                 if !alone {
+                    log::say("the job is closed: the other processes are told as they connect");
                     self.work(None, Verdict::Done, watch)?;
                 }
                 Ok(Summary::closed_before(&past))
@@ -150,6 +152,7 @@ impl Job {
             Ok(begun) => self.work(Some(begun), Verdict::Go, watch),
             Err(failure) if alone => Err(failure),
             Err(failure) => {
+                log::complain(&format!("{failure}: the other processes are told as they connect"));
                 // It is this failure that all end with.
                 let _ = self.work(None, Verdict::Refused(failure.to_string()), watch);
                 Err(failure)

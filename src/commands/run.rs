@@ -188,8 +188,9 @@ fn end_with_any_thread(several: bool) {
         let file = panic.location().map_or("", |location| location.file());
         if several && file.contains("timely_communication") {
             log::complain(
-                "another process of the job has ended: this one cannot go on alone; start all \
-                 processes again, and they resume from the last commit",
+                "another process of the job has ended, or runs another number of workers (-w): \
+                 this one cannot go on alone; start all processes again, with the same -w, and \
+                 they resume from the last commit",
             );
         } else {
             print(panic);
