@@ -82,17 +82,14 @@ impl<'p> Reader<'p> {
     }
 
     /// Says where the partitions begin.
-    ///
-    /// # Errors
-    ///
-    /// When the source cannot be looked at.
-    pub fn begin(&mut self, lead: &mut Lead<'_>, source: &mut dyn Source) -> Result<(), Failure> {
+    pub fn begin(&mut self, lead: &mut Lead<'_>, source: &mut dyn Source) {
         for (name, start) in std::mem::take(&mut lead.starts) {
             self.steer.say(Word::Open { name, start });
         }
-        self.discover(lead, source)?;
-        self.steer.say(Word::Opened);
-        Ok(())
+        match self.discover(lead, source) {
+            Ok(()) => self.steer.say(Word::Opened),
+            Err(failure) => self.stop_for(failure),
+        }
     }
 
     /// Opens the partitions that have appeared; each takes the next number.
@@ -118,50 +115,45 @@ impl<'p> Reader<'p> {
 
     /// Hears what is said, reads what is there, lets go of what sleeps.
     ///
-    /// # Errors
-    ///
-    /// When the workers do not agree. A failure of the source is told by [`Reader::halted`], once
-    /// all workers have stopped.
+    /// A failure of the source is told by [`Reader::halted`], once all workers have stopped.
     pub fn turn(
         &mut self,
         source: &mut dyn Source,
         lead: Option<&mut Lead<'_>>,
         frontier: Option<Epoch>,
         now: Millis,
-    ) -> Result<Turn, Failure> {
+    ) -> Turn {
         while let Some(word) = self.steer.hear() {
-            if self.heed(word, source, now)? {
-                return Ok(Turn::Halt);
+            if self.heed(word, source, now) {
+                return Turn::Halt;
             }
         }
         if self.plan.stop.load(Ordering::Relaxed) {
             self.stop();
         }
         if self.failure.is_some() || self.stopping {
-            return Ok(Turn::Read(0));
+            return Turn::Read(0);
         }
         let read = self.read(source, lead, frontier, now);
-        Ok(Turn::Read(read.unwrap_or_else(|failure| {
-            self.failure = Some(failure);
-            self.stop();
+        Turn::Read(read.unwrap_or_else(|failure| {
+            self.stop_for(failure);
             0
-        })))
+        }))
     }
 
     /// Acts on `word`; tells whether everybody stops.
-    fn heed(&mut self, word: Word, source: &mut dyn Source, now: Millis) -> Result<bool, Failure> {
+    fn heed(&mut self, word: Word, source: &mut dyn Source, now: Millis) -> bool {
         match word {
-            Word::Join(_) | Word::Done => {}
-            Word::Refuse(why) => return Err(Failure::refused(why)),
+            Word::Join(_) | Word::Refuse(_) | Word::Done => {
+                unreachable!("all workers have joined before any reads")
+            }
             Word::Open { name, start } => {
                 if start.partition as usize % self.peers == self.worker {
                     let (partition, offset) = (start.partition, start.offset);
-                    if let Err(failure) = source.open(partition, &name, offset) {
-                        self.failure = Some(failure);
-                        self.stop();
-                        return Ok(false);
+                    match source.open(partition, &name, offset) {
+                        Ok(()) => self.ingest.open(start, self.plan.decoder.clone(), now),
+                        Err(failure) => self.stop_for(failure),
                     }
-                    self.ingest.open(start, self.plan.decoder.clone(), now);
                     self.names.insert(partition, name);
                 }
             }
@@ -176,9 +168,9 @@ impl<'p> Reader<'p> {
                 self.clocks.insert(worker, clocks);
             }
             Word::Stop => self.stopping = true,
-            Word::Halt => return Ok(true),
+            Word::Halt => return true,
         }
-        Ok(false)
+        false
     }
 
     fn read(
@@ -226,17 +218,14 @@ impl<'p> Reader<'p> {
             }
             Piece::Record(_) => {}
         })?;
-        header.map_err(|error| {
-            let name = self.names.get(&partition).map_or("", String::as_str);
-            Failure::refused(format!("{name}: {error}"))
-        })?;
+        header.map_err(|error| Failure::refused(format!("{}: {error}", self.name(partition))))?;
         self.ingest.read_to(partition, polled.next, polled.poll == Poll::AtEnd, now);
         let open = self.ingest.partition(partition);
         if polled.poll != Poll::More && open.is_some_and(Partition::is_behind) {
-            let name = self.names.get(&partition).map_or("", String::as_str);
             return Err(Failure::refused(format!(
-                "{name} ends at line {}, but the job has committed more of it: it is shorter than \
-                 it was, restore it",
+                "{} ends at line {}, but the job has committed more of it: it is shorter than it \
+                 was, restore it",
+                self.name(partition),
                 polled.next,
             )));
         }
@@ -256,10 +245,8 @@ impl<'p> Reader<'p> {
             partition.is_asleep(pace.idle_after_ms, now) || (stalled && !partition.is_behind())
         };
         let awake = self.ingest.partitions().filter(|partition| !asleep(partition));
-        let least = awake.min_by_key(|partition| partition.epoch());
         let clocks = Clocks {
-            awake: least.map(Partition::epoch),
-            holder: least.map(Partition::number),
+            awake: awake.map(|partition| (partition.epoch(), partition.number())).min(),
             greatest: self.ingest.partitions().map(Partition::clock).max().unwrap_or(0),
         };
         if self.clocks.get(&self.worker) != Some(&clocks) {
@@ -272,8 +259,7 @@ impl<'p> Reader<'p> {
             return;
         }
         let options = &self.plan.options;
-        let holder =
-            self.clocks.values().filter_map(|clocks| clocks.awake.zip(clocks.holder)).min();
+        let holder = self.clocks.values().filter_map(|clocks| clocks.awake).min();
         if self.held.map(|(holder, _)| holder) != holder {
             self.held = holder.map(|holder| (holder, now));
         }
@@ -290,6 +276,17 @@ impl<'p> Reader<'p> {
         if greatest > 0 {
             self.ingest.move_on(options.epoch(clock + (now - since)), asleep);
         }
+    }
+
+    /// The name of a partition of this worker.
+    fn name(&self, partition: u32) -> &str {
+        self.names.get(&partition).map_or("", String::as_str)
+    }
+
+    /// Reads no more for `failure`, and wants all to stop.
+    fn stop_for(&mut self, failure: Failure) {
+        self.failure = Some(failure);
+        self.stop();
     }
 
     fn stop(&mut self) {

@@ -225,6 +225,7 @@ impl Job {
 
     /// A closed job has nothing to do, unless its input is not what it was.
     fn check_unchanged(&self, past: &Past) -> Result<(), Failure> {
+        // Up to a time, what the files hold beyond it is no part of the job.
         if self.range.until.is_some() {
             return Ok(());
         }
@@ -273,7 +274,7 @@ impl Job {
             communication: std::mem::replace(&mut self.communication, CommunicationConfig::Thread),
             worker: timely::WorkerConfig::default(),
         };
-        let plan = Plan { verdict, ..self.plan() };
+        let plan = self.plan(verdict);
         let job = Arc::new((self, plan));
         let shared = Arc::clone(&job);
         job.0.connecting.store(true, Ordering::Relaxed);
@@ -325,7 +326,7 @@ impl Job {
         Ok(Led { starts, committer, sink, watch })
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self, verdict: Verdict) -> Plan {
         Plan {
             options: self.options.clone(),
             pace: self.pace,
@@ -335,7 +336,7 @@ impl Job {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 meaning: format!("{} {}", self.name, self.meaning),
             },
-            verdict: Verdict::Go,
+            verdict,
             followed: self.followed,
             until: self.range.until,
             gauges: self.gauges.clone(),

@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clicks_dataflows::partition::Start;
@@ -80,10 +79,8 @@ pub enum Verdict {
 /// How far the partitions of a worker have come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clocks {
-    /// The least epoch of those awake; none if all are asleep.
-    pub awake: Option<Epoch>,
-    /// The partition that has it.
-    pub holder: Option<u32>,
+    /// The least epoch of those awake, and whose it is; none if all are asleep.
+    pub awake: Option<(Epoch, u32)>,
     /// The greatest clock.
     pub greatest: Millis,
 }
@@ -118,6 +115,9 @@ impl Steer {
 
     /// Waits until all workers have joined as what this one runs; tells whether they go on.
     ///
+    /// No worker leaves before by itself, not even to stop: the others would wait for its part of
+    /// the graph for ever.
+    ///
     /// # Errors
     ///
     /// When another runs as something else, or the first worker refuses.
@@ -126,7 +126,6 @@ impl Steer {
         worker: &mut Worker,
         agreed: &Agreed,
         verdict: &Verdict,
-        stop: &AtomicBool,
     ) -> Result<bool, Failure> {
         self.say(match (verdict, worker.index()) {
             (Verdict::Refused(why), 0) => Word::Refuse(why.clone()),
@@ -141,7 +140,6 @@ impl Steer {
                 Some(Word::Refuse(why)) => return Err(Failure::refused(why)),
                 Some(Word::Done) => return Ok(false),
                 Some(word) => early.push_back(word),
-                None if stop.load(Ordering::Relaxed) => return Ok(false),
                 None => {
                     worker.step_or_park(Some(Duration::from_millis(1)));
                 }

@@ -123,7 +123,7 @@ pub fn run(
     plan: &Plan,
 ) -> Result<Went, Failure> {
     let mut steer = Steer::attach(worker);
-    if !steer.join(worker, &plan.agreed, &plan.verdict, &plan.stop)? {
+    if !steer.join(worker, &plan.agreed, &plan.verdict)? {
         return Ok(Went::new(Ended::Stopped, None));
     }
     let (ingest, mut outbox) = worker.dataflow_named("Clicks", |scope| {
@@ -132,12 +132,12 @@ pub fn run(
     });
     let mut reader = Reader::new(worker, plan, steer, ingest);
     if let Some(lead) = &mut lead {
-        reader.begin(lead, source)?;
+        reader.begin(lead, source);
     }
     let mut committed_at = 0;
     loop {
         let now = (plan.now)();
-        let busy = match reader.turn(source, lead.as_mut(), outbox.open_from(), now)? {
+        let busy = match reader.turn(source, lead.as_mut(), outbox.open_from(), now) {
             Turn::Read(records) => records > 0,
             Turn::Halt => return Ok(Went::new(reader.halted()?, lead.as_ref())),
         };

@@ -144,5 +144,14 @@ pub struct Reject {
     pub bytes: u64,
 }
 
+impl Reject {
+    /// The reject of a record of `bytes` bytes that begins with `value`.
+    pub fn new(at: Coordinates, refusal: Refusal, value: &[u8], bytes: u64) -> Reject {
+        let Refusal { reason, detail } = refusal;
+        let quote = value[..value.len().min(QUOTE_BYTES_MAX)].to_vec();
+        Reject { at, reason, detail, quote, bytes }
+    }
+}
+
 /// The part of a rejected record that is kept.
 pub const QUOTE_BYTES_MAX: usize = 64 * 1024;

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::click::{Reason, Refusal};
+use crate::horizon::first_minute;
 use crate::options::Options;
 use crate::time::{Millis, Minute, Time};
 
@@ -39,7 +40,7 @@ impl Clock {
         {
             return Err(ahead(event_ms, log_time, options));
         }
-        if Minute::of(event_ms).end().saturating_add(options.horizon_ms) <= self.clock {
+        if Minute::of(event_ms) < first_minute(self.clock, options) {
             return Err(too_late(event_ms, self.clock, options));
         }
         match log_time {

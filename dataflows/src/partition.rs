@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::click::{Coordinates, QUOTE_BYTES_MAX, Reason, Refusal, Reject};
+use crate::click::{Coordinates, Reason, Refusal, Reject};
 use crate::clock::Clock;
 use crate::decode::{Decoder, SchemaError, check_length};
 use crate::horizon::Advance;
@@ -220,11 +220,12 @@ impl Partition {
             let mark = Mark { partition: self.number, offset: record.offset, clock };
             handles.note(Note::Mark(mark), &self.rights);
         }
-        if clock.clock > self.clock.clock || epoch > unlifted {
-            self.risen_at = now;
-        }
-        if clock.clock > self.clock.clock {
+        let moved = clock.clock > self.clock.clock;
+        if moved {
             self.moved_by = record.offset;
+        }
+        if moved || epoch > unlifted {
+            self.risen_at = now;
         }
         self.clock = clock;
         self.behind = self.behind.max(late);
@@ -237,7 +238,7 @@ impl Partition {
                     false => Entry::Click(Arrival { at, click }),
                 }
             }
-            Err(refusal) => Entry::Reject(reject(at, refusal, record)),
+            Err(refusal) => Entry::Reject(Reject::new(at, refusal, record.value, record.bytes)),
         };
         self.unsent.push((entry, epoch, 1));
         self.records += 1;
@@ -306,10 +307,4 @@ impl Partition {
             behind: self.behind,
         }
     }
-}
-
-/// A record that is no click.
-fn reject(at: Coordinates, Refusal { reason, detail }: Refusal, record: Record<'_>) -> Reject {
-    let quote = record.value[..record.value.len().min(QUOTE_BYTES_MAX)].to_vec();
-    Reject { at, reason, detail, quote, bytes: record.bytes }
 }

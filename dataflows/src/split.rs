@@ -19,7 +19,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::click::{Click, Coordinates, QUOTE_BYTES_MAX, Reason, Reject};
+use crate::click::{Click, Coordinates, Reason, Refusal, Reject};
 use crate::held::{Held, open_from};
 use crate::horizon::{Advance, Horizon, first_minute};
 use crate::options::Options;
@@ -108,11 +108,7 @@ fn too_late(arrival: &Arrival, bytes: &[u8], clock: Epoch, options: &Options) ->
         return None;
     }
     let event = Time(arrival.click.event_ms);
-    Some(Reject {
-        at: arrival.at,
-        reason: Reason::TooLate,
-        detail: format!("click_timestamp: {event} is beyond the horizon of {}", Time(clock)),
-        quote: bytes[..bytes.len().min(QUOTE_BYTES_MAX)].to_vec(),
-        bytes: bytes.len() as u64,
-    })
+    let detail = format!("click_timestamp: {event} is beyond the horizon of {}", Time(clock));
+    let refusal = Refusal { reason: Reason::TooLate, detail };
+    Some(Reject::new(arrival.at, refusal, bytes, bytes.len() as u64))
 }

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clicks_dataflows::decode::Schema;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag::register;
 
 use crate::cli::{Assignment, ConfigArgs, Demo};
-use crate::commands::config;
+use crate::commands::{config, listen};
 use crate::config::Config;
 use crate::demo::{self, Screen, Showing};
-use crate::failure::{Attempt, Failure};
+use crate::failure::Failure;
 
 /// Runs for the seconds that were asked for, or until it is stopped.
 ///
@@ -65,11 +67,7 @@ fn screen() -> Screen {
 /// Further signals do nothing more, so that nothing is left behind: the demonstration ends a few
 /// seconds later at most.
 fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
-            .attempt(|| format!("cannot listen for signal {signal}"))?;
-    }
+    listen(&[SIGINT, SIGTERM, SIGHUP], |signal| register(signal, Arc::clone(&stop)))?;
     Ok(stop)
 }

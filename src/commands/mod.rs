@@ -9,6 +9,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use signal_hook::SigId;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::{register, register_conditional_shutdown};
+
 use crate::cli::{Cli, Command, ConfigArgs, ConfigCommand};
 use crate::config::Config;
 use crate::failure::{Attempt, Failure};
@@ -50,10 +54,19 @@ fn config(args: &ConfigArgs) -> Result<Config, Failure> {
 /// A flag that SIGINT and SIGTERM set; the second signal ends the program at once.
 fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .attempt(|| format!("cannot listen for signal {signal}"))?;
-    }
+    listen(&[SIGINT, SIGTERM], |signal| {
+        register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
+        register(signal, Arc::clone(&stop))
+    })?;
     Ok(stop)
+}
+
+/// Registers what each of `signals` does.
+fn listen(
+    signals: &[i32],
+    register: impl Fn(i32) -> std::io::Result<SigId>,
+) -> Result<(), Failure> {
+    signals.iter().try_for_each(|signal| {
+        register(*signal).map(drop).attempt(|| format!("cannot listen for signal {signal}"))
+    })
 }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use clicks_dataflows::time::{Minute, Time};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag::register_conditional_shutdown;
 
 use crate::cli::{Aggregate, JobLocation, Position, Replay, Run};
-use crate::commands::{config, stop_flag};
+use crate::commands::{config, listen, stop_flag};
 use crate::config::Config;
-use crate::failure::{Attempt, Failure, Kind};
+use crate::failure::{Failure, Kind};
 use crate::files::disk::LocalDisk;
 use crate::files::input::{Directory, End, Until};
 use crate::log;
@@ -160,24 +161,19 @@ fn progress(aggregate: &Aggregate, total: Option<u64>, input: &Directory) -> Pro
 fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<ExitCode, Failure> {
     job.stop = stop_flag()?;
     job.communication = aggregate.cluster.communication();
-    if aggregate.cluster.hosts.len() > 1 {
-        end_while_connecting(&job.connecting)?;
+    let several = aggregate.cluster.hosts.len() > 1;
+    if several {
+        // While it waits for others nothing has been read: a signal ends it at once.
+        listen(&[SIGINT, SIGTERM], |signal| {
+            register_conditional_shutdown(signal, 0, Arc::clone(&job.connecting))
+        })?;
     }
-    end_with_any_thread(aggregate.cluster.hosts.len() > 1);
+    end_with_any_thread(several);
     let name = job.name.clone();
     let began = monotonic_ms();
     let summary = job.run(Box::new(progress))?;
     summary.lines(&name, monotonic_ms() - began).iter().for_each(|line| log::say(line));
     Ok(ExitCode::SUCCESS)
-}
-
-/// Lets a signal end the process while it waits for others; nothing has been read by then.
-fn end_while_connecting(connecting: &Arc<AtomicBool>) -> Result<(), Failure> {
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::clone(connecting))
-            .attempt(|| format!("cannot listen for signal {signal}"))?;
-    }
-    Ok(())
 }
 
 /// Ends the whole process when one of its threads panics, as the others would wait for it for

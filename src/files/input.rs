@@ -101,14 +101,18 @@ impl Directory {
 pub struct DirectorySource {
     directory: Directory,
     end: End,
+    /// Partitions that have been discovered.
     known: BTreeSet<String>,
+    /// The directory as it was last looked at.
+    paths: BTreeMap<String, PathBuf>,
     files: BTreeMap<u32, LineFile>,
 }
 
 impl DirectorySource {
     /// The partitions of `directory`, up to `end`.
     pub fn new(directory: Directory, end: End) -> DirectorySource {
-        DirectorySource { directory, end, known: BTreeSet::new(), files: BTreeMap::new() }
+        let (known, paths, files) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        DirectorySource { directory, end, known, paths, files }
     }
 }
 
@@ -117,16 +121,19 @@ impl Source for DirectorySource {
         if !self.known.is_empty() && self.end != End::Followed {
             return Ok(Vec::new());
         }
-        let names = self.directory.partitions()?.into_keys();
-        let names = names.filter(|name| match &self.end {
-            End::At(ends) => ends.contains_key(name),
+        self.paths = self.directory.partitions()?;
+        let names = self.paths.keys().filter(|name| match &self.end {
+            End::At(ends) => ends.contains_key(*name),
             End::Complete | End::Followed => true,
         });
-        Ok(names.filter(|name| self.known.insert(name.clone())).collect())
+        Ok(names.filter(|name| self.known.insert((*name).clone())).cloned().collect())
     }
 
     fn open(&mut self, partition: u32, name: &str, offset: u64) -> Result<(), Failure> {
-        let Some(path) = self.directory.partitions()?.remove(name) else {
+        if !self.paths.contains_key(name) {
+            self.paths = self.directory.partitions()?;
+        }
+        let Some(path) = self.paths.get(name) else {
             return Err(Failure::refused(format!(
                 "{} is missing from {}: partition {partition} was read from it",
                 name,
@@ -138,7 +145,7 @@ impl Source for DirectorySource {
             End::Complete | End::Followed => None,
         };
         let followed = self.end == End::Followed;
-        let mut file = LineFile::open(&path, &self.directory, followed, until)?;
+        let mut file = LineFile::open(path, &self.directory, followed, until)?;
         file.skip_to(offset)?;
         self.files.insert(partition, file);
         Ok(())
