@@ -10,9 +10,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clicks_dataflows::ledger::{Commit, Lengths, Mark, Position, Totals};
+use clicks_dataflows::ledger::{Commit, Lengths, Mark, Name, Position, Totals};
 use clicks_dataflows::options::Options;
-use clicks_dataflows::partition::{Behind, Progress};
+use clicks_dataflows::partition::{Behind, Lift, Progress};
 use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis, Time};
 use clicks_dataflows::told::{CountRow, RankRow, RankedAd, RejectRow, State};
 use sha2::{Digest, Sha256};
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::failure::Failure;
 use crate::outbox::Learnt;
 use crate::past::{Check, Past};
-use crate::sink::{Rows, Sink};
+use crate::sink::{Lines, Rows, Sink};
 
 /// SHA-256 as lower-case hexadecimal digits.
 pub fn sha256_hex(parts: &[&[u8]]) -> String {
@@ -95,15 +95,22 @@ impl Committer {
     }
 
     /// Whether the partition `name` has a number.
-    pub fn knows(&self, name: &str) -> bool {
-        self.positions.values().any(|position| position.file.as_deref() == Some(name))
+    pub fn knows(&self, name: &Name) -> bool {
+        self.positions.values().any(|position| position.name() == *name)
     }
 
     /// The name of a partition.
     pub fn name(&self, partition: u32) -> String {
-        let position = self.positions.get(&partition);
-        let file = position.and_then(|position| position.file.clone());
-        file.unwrap_or_else(|| format!("partition {partition}"))
+        self.position(partition).name().to_string()
+    }
+
+    /// Where each partition stands, by number.
+    pub fn positions(&self) -> &BTreeMap<u32, Position> {
+        &self.positions
+    }
+
+    fn position(&self, partition: u32) -> &Position {
+        self.positions.get(&partition).expect("a partition that tells was opened")
     }
 
     /// The number of the next partition that appears.
@@ -116,9 +123,10 @@ impl Committer {
         self.epoch
     }
 
-    /// A partition begins at `position`.
-    pub fn open(&mut self, position: Position) {
-        self.positions.entry(position.partition).or_insert(position);
+    /// Partition `number` begins at `position`; the next commit names it.
+    pub fn open(&mut self, number: u32, position: Position) {
+        self.positions.insert(number, position);
+        self.changed.insert(number);
     }
 
     /// Takes what a closed epoch tells; epochs come in ascending order.
@@ -169,13 +177,20 @@ impl Committer {
             *self.tolls.rejected.entry(reject.reason.as_str()).or_default() += 1;
         }
         self.totals.rejected += learnt.rejects.len() as u64;
-        self.marks.extend(&learnt.marks);
+        self.add_marks(&learnt.lifts);
         for progress in &learnt.progress {
             self.add_progress(progress);
         }
         let has_records = learnt.progress.iter().any(|progress| progress.records > 0);
         if has_records || !(learnt.counts.is_empty() && learnt.ranks.is_empty()) {
             self.told = self.told.max(epoch);
+        }
+    }
+
+    fn add_marks(&mut self, lifts: &[Lift]) {
+        for Lift { partition, offset, clock } in lifts {
+            let Position { log, partition, .. } = self.position(*partition).clone();
+            self.marks.push(Mark { log, partition, offset: *offset, clock: Time(*clock) });
         }
     }
 
@@ -188,8 +203,7 @@ impl Committer {
         position.offset = progress.offset;
         position.clock = Time(progress.clock.clock);
         position.jump = progress.clock.jump.map(Time);
-        let file = || position.file.clone().unwrap_or_default();
-        let behind = progress.behind.map(|behind| (behind, file()));
+        let behind = progress.behind.map(|behind| (behind, position.name().to_string()));
         self.tolls.behind = self.tolls.behind.take().max(behind);
         self.changed.insert(progress.partition);
     }
@@ -197,7 +211,7 @@ impl Committer {
     fn add_rows(&mut self, epoch: Epoch, learnt: &Learnt) {
         for change in &learnt.counts {
             let minute = change.cell.minute;
-            self.rows.counts.push(&CountRow {
+            let row = CountRow {
                 ad_id: change.cell.ad.clone(),
                 minute,
                 filter: change.cell.filter,
@@ -205,23 +219,27 @@ impl Committer {
                 was: change.was,
                 epoch: Time(epoch),
                 state: State::at(epoch, self.options.settle(minute)),
-            });
+            };
+            self.rows.counts.push(&row, &[&row.ad_id, &minute, &row.filter]);
         }
         for list in &learnt.ranks {
             let (filter, window, minute) = list.group;
             let ads = list.ads.iter();
             let ads = ads.map(|(clicks, ad)| RankedAd { ad_id: ad.clone(), clicks: clicks.0 });
-            self.rows.ranks.push(&RankRow {
+            let row = RankRow {
                 filter,
                 window,
                 minute,
                 ads: ads.collect(),
                 epoch: Time(epoch),
                 state: State::at(epoch, self.options.settle(minute)),
-            });
+            };
+            self.rows.ranks.push(&row, &[&filter, &window, &minute]);
         }
         for reject in &learnt.rejects {
-            self.rows.rejects.push(&RejectRow::new(reject, epoch));
+            let position = self.positions.get(&reject.at.partition);
+            let position = position.expect("a partition that tells was opened");
+            self.rows.rejects.push(&RejectRow::new(reject, position, epoch), &[]);
         }
     }
 
@@ -255,27 +273,28 @@ impl Committer {
     fn write(&mut self, epoch: Epoch, closed: bool, sink: &mut dyn Sink) -> Result<(), Failure> {
         let all = closed || epoch >= self.named_all + MINUTE_MS;
         let changed = std::mem::take(&mut self.changed);
-        let named = self.positions.values().filter(|p| all || changed.contains(&p.partition));
+        let named = self.positions.iter().filter(|(p, _)| all || changed.contains(p));
         let rows = std::mem::take(&mut self.rows);
         let commit = Commit {
             job: self.job.clone(),
             commit: self.commit + 1,
             epoch: Time(epoch),
-            positions: named.cloned().collect(),
+            positions: named.map(|(_, position)| position.clone()).collect(),
             marks: std::mem::take(&mut self.marks),
             reach: Some(Time(self.reach))
                 .filter(|reach| reach.0 > self.clock.saturating_add(self.options.ahead_max_ms)),
             totals: self.totals,
-            counts: rows.counts.count,
-            ranks: rows.ranks.count,
-            rejects: rows.rejects.count,
+            counts: rows.counts.count(),
+            ranks: rows.ranks.count(),
+            rejects: rows.rejects.count(),
             lengths: sink.lengths().map(|lengths| lengths_after(lengths, &rows)),
             digest: digest(&rows),
             previous: self.previous.clone(),
             closed,
         };
         let line = serde_json::to_string(&commit).expect("a commit is JSON");
-        sink.commit(&rows, &line)?;
+        let counts = rows.logs().map(Lines::count);
+        sink.commit(rows, &commit, &line)?;
         self.commit += 1;
         self.previous = sha256_hex(&[line.as_bytes()]);
         self.epoch = epoch;
@@ -283,8 +302,8 @@ impl Committer {
             self.named_all = epoch;
         }
         self.tolls.commits += 1;
-        for (sum, lines) in self.tolls.rows.iter_mut().zip(rows.logs()) {
-            *sum += lines.count;
+        for (sum, count) in self.tolls.rows.iter_mut().zip(counts) {
+            *sum += count;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ pub mod files;
 pub mod generate;
 pub mod jobs;
 pub mod log;
+pub mod numbers;
 pub mod outbox;
 pub mod past;
 pub mod progress;

@@ -8,9 +8,8 @@ use clicks_dataflows::click::Reject;
 use clicks_dataflows::count::Change;
 use clicks_dataflows::graph::Outputs;
 use clicks_dataflows::keep_first::Tally;
-use clicks_dataflows::ledger::Mark;
 use clicks_dataflows::options::Options;
-use clicks_dataflows::partition::{Note, Progress};
+use clicks_dataflows::partition::{Lift, Note, Progress};
 use clicks_dataflows::rank::List;
 use clicks_dataflows::time::Epoch;
 use clicks_dataflows::{Stream, Updates};
@@ -35,7 +34,7 @@ pub struct Learnt {
     /// Where partitions ended the epoch.
     pub progress: Vec<Progress>,
     /// What was decided.
-    pub marks: Vec<Mark>,
+    pub lifts: Vec<Lift>,
 }
 
 impl Learnt {
@@ -48,7 +47,7 @@ impl Learnt {
         self.ranks.sort_unstable_by_key(|list| list.group);
         self.rejects.sort_unstable_by_key(|reject| reject.at);
         self.progress.sort_unstable_by_key(|progress| progress.partition);
-        self.marks.sort_unstable();
+        self.lifts.sort_unstable();
     }
 }
 
@@ -78,7 +77,7 @@ impl Outbox {
             outputs.notes.probe_with(&outbox.input).map(move |note| (note.epoch(refresh_ms), note));
         outbox.gather(notes, |learnt, note| match note {
             Note::Progress(progress) => learnt.progress.push(progress),
-            Note::Mark(mark) => learnt.marks.push(mark),
+            Note::Lift(lift) => learnt.lifts.push(lift),
         });
         outbox
     }

@@ -10,34 +10,32 @@
 //! to the same epochs, and rebuild the same state.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
-use std::path::Path;
 
 use clicks_dataflows::clock::Clock;
 use clicks_dataflows::horizon::first_minute;
-use clicks_dataflows::ledger::{Commit, Lengths, Mark, Opening, Position, Totals};
+use clicks_dataflows::ledger::{Commit, Lengths, Name, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
-use clicks_dataflows::partition::Start;
+use clicks_dataflows::partition::{Lift, Start};
 use clicks_dataflows::time::{Epoch, Millis, Minute};
 
 use crate::commit::sha256_hex;
 use crate::failure::{Attempt, Failure};
-use crate::files::disk::Disk;
-use crate::files::results::log_path;
+use crate::numbers::Numbers;
+use crate::sink::Results;
 
 /// A ledger as it was read.
 pub struct Past {
     opening: Opening,
     briefs: Vec<Brief>,
+    numbers: Numbers,
     positions: BTreeMap<u32, Position>,
-    marks: Vec<Mark>,
+    lifts: Vec<Lift>,
     totals: Totals,
     lengths: Lengths,
     closed: bool,
     last_line_hash: String,
     /// Bytes of the ledger up to the end of its last whole line.
     length: u64,
-    line_starts: Vec<u64>,
 }
 
 /// What going back needs to know of a commit.
@@ -65,7 +63,7 @@ pub struct Check {
 /// Where to begin, so that the state comes out whole.
 pub struct GoBack {
     /// Where each known partition begins.
-    pub starts: Vec<(String, Start)>,
+    pub starts: Vec<(Name, Start)>,
     /// The commits that must come out the same.
     pub checks: Vec<Check>,
 }
@@ -73,45 +71,43 @@ pub struct GoBack {
 impl Past {
     /// A job that begins with `opening`, whose ledger holds only that line.
     pub fn begin(opening: Opening, line: &str) -> Past {
-        let positions = opening.positions.iter().map(|p| (p.partition, p.clone())).collect();
-        Past {
+        let mut past = Past {
             opening,
             briefs: Vec::new(),
-            positions,
-            marks: Vec::new(),
+            numbers: Numbers::default(),
+            positions: BTreeMap::new(),
+            lifts: Vec::new(),
             totals: Totals::default(),
             lengths: Lengths::default(),
             closed: false,
             last_line_hash: sha256_hex(&[line.as_bytes()]),
             length: line.len() as u64 + 1,
-            line_starts: Vec::new(),
+        };
+        for position in past.opening.positions.clone() {
+            let number = past.numbers.of(position.log.as_ref(), position.partition);
+            past.positions.insert(number, position);
         }
+        past
     }
 
-    /// Reads the ledger of `job`; none if there is none, or not even its first line is whole.
+    /// Reads the ledger of a job; none if there is none, or not even its first line is whole.
     ///
     /// # Errors
     ///
     /// When it cannot be read, or a whole line of it is no record of a ledger.
-    pub fn read(disk: &dyn Disk, directory: &Path, job: &str) -> Result<Option<Past>, Failure> {
-        let path = log_path(directory, job, "ledger");
-        let attempt = || format!("cannot read {}", path.display());
-        if disk.length(&path).attempt(attempt)?.is_none() {
-            return Ok(None);
-        }
-        let mut lines = disk.read(&path, 0).attempt(attempt)?;
-        let Some(line) = whole_line(&mut lines).attempt(attempt)? else { return Ok(None) };
-        let opening = serde_json::from_str(&line)
-            .attempt(|| format!("line 1 of {} opens no job", path.display()))?;
-        let mut past = Past::begin(opening, &line);
-        while let Some(line) = whole_line(&mut lines).attempt(attempt)? {
+    pub fn read(results: &dyn Results) -> Result<Option<Past>, Failure> {
+        let mut lines = results.ledger()?;
+        let Some(line) = lines.next().transpose()? else { return Ok(None) };
+        let mut past = Past::begin(opening(results, &line)?, &line);
+        for line in lines {
+            let line = line?;
             let number = past.briefs.len() + 2;
             let commit: Commit = serde_json::from_str(&line)
-                .attempt(|| format!("line {number} of {} is no commit", path.display()))?;
+                .attempt(|| format!("line {number} of {} is no commit", results.ledger_name()))?;
             if past.closed {
                 return Err(Failure::new(format!(
                     "line {number} of {} follows the commit that closed the job",
-                    path.display()
+                    results.ledger_name()
                 )));
             }
             past.add(commit, &line);
@@ -119,17 +115,32 @@ impl Past {
         Ok(Some(past))
     }
 
+    /// The line that opens a job, of which nothing else is read; none if there is none.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Past::read`].
+    pub fn read_opening(results: &dyn Results) -> Result<Option<Opening>, Failure> {
+        let line = results.ledger()?.next().transpose()?;
+        line.map(|line| opening(results, &line)).transpose()
+    }
+
     fn add(&mut self, commit: Commit, line: &str) {
         let clock = commit.positions.iter().map(|p| p.clock.0).max().unwrap_or(0).max(self.clock());
-        self.line_starts.push(self.length);
         self.briefs.push(Brief {
             epoch: commit.epoch.0,
             clock,
             reach: commit.reach.map_or(0, |reach| reach.0),
             digest: commit.digest,
         });
-        self.positions.extend(commit.positions.into_iter().map(|p| (p.partition, p)));
-        self.marks.extend(commit.marks);
+        for position in commit.positions {
+            let number = self.numbers.of(position.log.as_ref(), position.partition);
+            self.positions.insert(number, position);
+        }
+        for mark in commit.marks {
+            let partition = self.numbers.of(mark.log.as_ref(), mark.partition);
+            self.lifts.push(Lift { partition, offset: mark.offset, clock: mark.clock.0 });
+        }
         self.totals = commit.totals;
         self.lengths = commit.lengths.unwrap_or_default();
         self.closed = commit.closed;
@@ -172,11 +183,6 @@ impl Past {
         &self.positions
     }
 
-    /// All marks.
-    pub fn marks(&self) -> &[Mark] {
-        &self.marks
-    }
-
     /// The job's totals.
     pub fn totals(&self) -> Totals {
         self.totals
@@ -207,12 +213,7 @@ impl Past {
     /// # Errors
     ///
     /// When the ledger cannot be read again.
-    pub fn go_back(
-        &self,
-        disk: &dyn Disk,
-        directory: &Path,
-        options: &Options,
-    ) -> Result<GoBack, Failure> {
+    pub fn go_back(&self, results: &dyn Results, options: &Options) -> Result<GoBack, Failure> {
         let last = self.briefs.len();
         let back = self.whole_from(last, options);
         let checks = (back..last)
@@ -224,29 +225,29 @@ impl Past {
                 digest: self.briefs[at].digest.clone(),
             })
             .collect();
-        let positions = self.positions_after(back, disk, directory)?;
-        let starts = self.positions.values().map(|stands| {
-            let begins = positions.get(&stands.partition);
+        let positions = self.positions_after(back, results)?;
+        let starts = self.positions.iter().map(|(number, stands)| {
+            let begins = positions.get(number);
             let (offset, clock, jump) = begins.map_or((0, 0, None), |position| {
                 (position.offset, position.clock.0, position.jump.map(|jump| jump.0))
             });
             let start = Start {
-                partition: stands.partition,
+                partition: *number,
                 offset,
                 clock: Clock { clock, jump },
-                marks: self.marks_of(stands.partition, offset),
+                marks: self.marks_of(*number, offset),
                 floors: vec![(stands.offset, self.epoch())],
                 committed: stands.offset,
             };
-            (stands.file.clone().unwrap_or_default(), start)
+            (stands.name(), start)
         });
         Ok(GoBack { starts: starts.collect(), checks })
     }
 
     /// The marks of a partition from `offset` on.
     pub fn marks_of(&self, partition: u32, offset: u64) -> BTreeMap<u64, Millis> {
-        let marks = self.marks.iter().filter(|m| m.partition == partition && m.offset >= offset);
-        marks.map(|mark| (mark.offset, mark.clock.0)).collect()
+        let lifts = self.lifts.iter().filter(|l| l.partition == partition && l.offset >= offset);
+        lifts.map(|lift| (lift.offset, lift.clock)).collect()
     }
 
     /// How many commits lie before everything that the state after `commits` commits rests on.
@@ -270,21 +271,18 @@ impl Past {
     /// When no commit names an offset, as its clock is then not known.
     pub fn positions_at(
         &self,
-        disk: &dyn Disk,
-        directory: &Path,
+        results: &dyn Results,
         offsets: &BTreeMap<u32, u64>,
     ) -> Result<BTreeMap<u32, Position>, Failure> {
         let mut found = BTreeMap::new();
-        let named =
-            |position: &&Position| offsets.get(&position.partition) == Some(&position.offset);
-        let path = log_path(directory, self.job(), "ledger");
-        let attempt = || format!("cannot read {}", path.display());
-        let first = self.line_starts.first().copied().unwrap_or(self.length);
-        let mut lines = disk.read(&path, first).attempt(attempt)?;
-        while let Some(line) = whole_line(&mut lines).attempt(attempt)? {
-            let commit: Commit = serde_json::from_str(&line).attempt(attempt)?;
-            let positions = commit.positions.iter().filter(named);
-            found.extend(positions.map(|position| (position.partition, position.clone())));
+        let mut numbers = Numbers::default();
+        for line in results.ledger()?.skip(1) {
+            for position in commit(results, &line?)?.positions {
+                let number = numbers.of(position.log.as_ref(), position.partition);
+                if offsets.get(&number) == Some(&position.offset) {
+                    found.insert(number, position);
+                }
+            }
         }
         let unknown = offsets.iter().find(|(p, offset)| **offset > 0 && !found.contains_key(p));
         if let Some((partition, offset)) = unknown {
@@ -301,29 +299,29 @@ impl Past {
     fn positions_after(
         &self,
         commits: usize,
-        disk: &dyn Disk,
-        directory: &Path,
+        results: &dyn Results,
     ) -> Result<BTreeMap<u32, Position>, Failure> {
-        let positions = self.opening.positions.iter();
-        let mut positions: BTreeMap<_, _> = positions.map(|p| (p.partition, p.clone())).collect();
-        if commits == 0 {
-            return Ok(positions);
-        }
-        let path = log_path(directory, self.job(), "ledger");
-        let attempt = || format!("cannot read {}", path.display());
-        let mut lines = disk.read(&path, self.line_starts[0]).attempt(attempt)?;
-        for _ in 0..commits {
-            let line = whole_line(&mut lines).attempt(attempt)?.unwrap_or_default();
-            let commit: Commit = serde_json::from_str(&line).attempt(attempt)?;
-            positions.extend(commit.positions.into_iter().map(|p| (p.partition, p)));
+        let mut numbers = Numbers::default();
+        let mut positions = BTreeMap::new();
+        let mut add = |position: Position| {
+            positions.insert(numbers.of(position.log.as_ref(), position.partition), position);
+        };
+        self.opening.positions.iter().cloned().for_each(&mut add);
+        if commits > 0 {
+            for line in results.ledger()?.skip(1).take(commits) {
+                commit(results, &line?)?.positions.into_iter().for_each(&mut add);
+            }
         }
         Ok(positions)
     }
 }
 
-/// The next line without its LF; none if there is none, or it is torn.
-pub fn whole_line(lines: &mut dyn BufRead) -> std::io::Result<Option<String>> {
-    let mut line = String::new();
-    lines.read_line(&mut line)?;
-    Ok(line.strip_suffix('\n').map(str::to_owned))
+fn opening(results: &dyn Results, line: &str) -> Result<Opening, Failure> {
+    serde_json::from_str(line)
+        .attempt(|| format!("line 1 of {} opens no job", results.ledger_name()))
+}
+
+fn commit(results: &dyn Results, line: &str) -> Result<Commit, Failure> {
+    serde_json::from_str(line)
+        .attempt(|| format!("a line of {} is no commit", results.ledger_name()))
 }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clicks_dataflows::ledger::Position;
+use clicks_dataflows::ledger::{Name, Position};
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::{Epoch, Time};
+use clicks_dataflows::time::Epoch;
 
 use crate::failure::Failure;
 use crate::past::Past;
@@ -34,18 +34,18 @@ impl Range {
     /// # Errors
     ///
     /// When a partition that the obeyed job has read is missing, or an offset is of none.
-    pub fn first_positions(&self, names: Vec<String>) -> Result<Vec<Position>, Failure> {
-        let mut unnamed: BTreeSet<String> = names.into_iter().collect();
-        let mut numbered: BTreeMap<u32, String> = BTreeMap::new();
-        for position in self.obeyed.iter().flat_map(|obeyed| obeyed.past.positions().values()) {
-            let Some(name) = &position.file else { continue };
-            if !unnamed.remove(name) {
+    pub fn first_positions(&self, names: Vec<Name>) -> Result<BTreeMap<u32, Position>, Failure> {
+        let mut unnamed: BTreeSet<Name> = names.into_iter().collect();
+        let mut numbered: BTreeMap<u32, Name> = BTreeMap::new();
+        for (number, position) in self.obeyed.iter().flat_map(|obeyed| obeyed.past.positions()) {
+            let name = position.name();
+            if !unnamed.remove(&name) {
                 return Err(Failure::refused(format!(
                     "--marks-of: {name} is missing from the input, but job {} has read it",
                     self.obeyed.as_ref().map_or("", |obeyed| obeyed.past.job()),
                 )));
             }
-            numbered.insert(position.partition, name.clone());
+            numbered.insert(*number, name);
         }
         for name in unnamed {
             let next = numbered.last_key_value().map_or(0, |(partition, _)| partition + 1);
@@ -54,19 +54,16 @@ impl Range {
         if let Some(partition) = self.offsets.keys().find(|p| !numbered.contains_key(p)) {
             return Err(Failure::refused(format!("--from: there is no partition {partition}")));
         }
-        let first = |(partition, name): (u32, String)| self.first_position(partition, name);
+        let first = |(number, name)| (number, self.first_position(number, name));
         Ok(numbered.into_iter().map(first).collect())
     }
 
-    fn first_position(&self, partition: u32, name: String) -> Position {
-        let offset = self.offsets.get(&partition).copied().unwrap_or(0);
-        let known = self.obeyed.as_ref().and_then(|obeyed| obeyed.clocks.get(&partition));
-        Position {
-            partition,
-            file: Some(name),
-            offset,
-            clock: known.map_or(Time(0), |known| known.clock),
-            jump: known.and_then(|known| known.jump),
+    fn first_position(&self, number: u32, name: Name) -> Position {
+        let offset = self.offsets.get(&number).copied().unwrap_or(0);
+        let position = Position::new(number, name, offset);
+        match self.obeyed.as_ref().and_then(|obeyed| obeyed.clocks.get(&number)) {
+            Some(known) => Position { clock: known.clock, jump: known.jump, ..position },
+            None => position,
         }
     }
 

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
 use clicks_dataflows::ingest::Ingest;
-use clicks_dataflows::ledger::Position;
+use clicks_dataflows::ledger::{Name, Position};
 use clicks_dataflows::partition::{Partition, Start};
-use clicks_dataflows::time::{Epoch, Millis, Time};
+use clicks_dataflows::time::{Epoch, Millis};
 use timely::worker::Worker;
 
 use crate::failure::Failure;
@@ -43,7 +43,7 @@ pub struct Reader<'p> {
     steer: Steer,
     ingest: Ingest,
     /// Names of this worker's partitions.
-    names: BTreeMap<u32, String>,
+    names: BTreeMap<u32, Name>,
     /// How far each worker has come, as it last said.
     clocks: BTreeMap<usize, Clocks>,
     /// The least epoch of those awake, whose it is, and since when.
@@ -53,6 +53,9 @@ pub struct Reader<'p> {
     /// Whether the partitions that were there at the start have been opened.
     opened: bool,
     discovered_at: Millis,
+    /// Whether nobody reads on, as commits lag behind, and whether that was said.
+    paused: bool,
+    said_pause: bool,
     said_stop: bool,
     stopping: bool,
     said_halt: bool,
@@ -74,6 +77,8 @@ impl<'p> Reader<'p> {
             all_asleep: None,
             opened: false,
             discovered_at: 0,
+            paused: false,
+            said_pause: false,
             said_stop: false,
             stopping: false,
             said_halt: false,
@@ -101,13 +106,7 @@ impl<'p> Reader<'p> {
             let partition = lead.committer.next_partition();
             let floors = vec![(0, lead.committer.epoch())];
             let start = Start { partition, floors, ..Start::default() };
-            lead.committer.open(Position {
-                partition,
-                file: Some(name.clone()),
-                offset: 0,
-                clock: Time(0),
-                jump: None,
-            });
+            lead.committer.open(partition, Position::new(partition, name.clone(), 0));
             self.steer.say(Word::Open { name, start });
         }
         Ok(())
@@ -131,7 +130,7 @@ impl<'p> Reader<'p> {
         if self.plan.stop.load(Ordering::Relaxed) {
             self.stop();
         }
-        if self.failure.is_some() || self.stopping {
+        if self.failure.is_some() || self.stopping || self.paused {
             return Turn::Read(0);
         }
         let read = self.read(source, lead, frontier, now);
@@ -167,6 +166,7 @@ impl<'p> Reader<'p> {
             Word::Clocks(worker, clocks) => {
                 self.clocks.insert(worker, clocks);
             }
+            Word::Pause(paused) => self.paused = paused,
             Word::Stop => self.stopping = true,
             Word::Halt => return true,
         }
@@ -223,8 +223,8 @@ impl<'p> Reader<'p> {
         let open = self.ingest.partition(partition);
         if polled.poll != Poll::More && open.is_some_and(Partition::is_behind) {
             return Err(Failure::refused(format!(
-                "{} ends at line {}, but the job has committed more of it: it is shorter than it \
-                 was, restore it",
+                "{} ends at {}, but the job has committed more of it: it is shorter than it was, \
+                 restore it",
                 self.name(partition),
                 polled.next,
             )));
@@ -279,8 +279,8 @@ impl<'p> Reader<'p> {
     }
 
     /// The name of a partition of this worker.
-    fn name(&self, partition: u32) -> &str {
-        self.names.get(&partition).map_or("", String::as_str)
+    fn name(&self, partition: u32) -> &Name {
+        self.names.get(&partition).expect("what is read has been opened")
     }
 
     /// Reads no more for `failure`, and wants all to stop.
@@ -293,6 +293,14 @@ impl<'p> Reader<'p> {
         if !self.said_stop {
             self.said_stop = true;
             self.steer.say(Word::Stop);
+        }
+    }
+
+    /// Lets all pause, or go on, if that is not what was said last.
+    pub fn pause(&mut self, paused: bool) {
+        if self.said_pause != paused {
+            self.said_pause = paused;
+            self.steer.say(Word::Pause(paused));
         }
     }
 

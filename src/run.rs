@@ -7,7 +7,7 @@
 //! The first process owns the job: it reads the ledger and tells all workers where partitions
 //! begin. The others wait for that, and refuse to work for another version or meaning.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use std::time::Duration as StdDuration;
 
 use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::gauge::Gauges;
-use clicks_dataflows::ledger::{Lengths, Opening, Position, Totals};
+use clicks_dataflows::ledger::{Name, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Millis, Time};
@@ -24,12 +24,10 @@ use timely::CommunicationConfig;
 use crate::commit::Committer;
 use crate::config::{Config, Pace, meaning_differs};
 use crate::failure::Failure;
-use crate::files::disk::{Disk, LocalDisk};
-use crate::files::input::{Directory, DirectorySource, End};
-use crate::files::results::{ResultFiles, lock};
 use crate::log;
 use crate::past::{GoBack, Past};
 use crate::range::Range;
+use crate::sink::{Results, Sink};
 use crate::source::{Piece, Poll, Source};
 use crate::steer::{Agreed, Verdict};
 use crate::summary::Summary;
@@ -44,6 +42,19 @@ const COMMIT_EVERY_MS: Millis = 100;
 
 /// Records taken of a partition at once.
 const BATCH: usize = 4096;
+
+/// Makes a source for each worker.
+pub type MakeSource = Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>;
+
+/// What a job reads.
+pub struct Input {
+    /// In words.
+    pub name: String,
+    /// Makes a source of it for each worker.
+    pub source: MakeSource,
+    /// Whether partitions may appear, grow and sleep.
+    pub followed: bool,
+}
 
 /// A job that is to be run.
 pub struct Job {
@@ -60,19 +71,17 @@ pub struct Job {
     /// The input in words: where records come from.
     pub input: String,
     /// Makes a source of the input for each worker.
-    pub source: Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>,
+    pub source: MakeSource,
     /// Whether partitions may appear, grow and sleep.
     pub followed: bool,
     /// What part of the input is told, and whose marks are obeyed.
     pub range: Range,
-    /// The directory of its results.
-    pub output: PathBuf,
+    /// Where its results are.
+    pub results: Arc<dyn Results>,
     /// Which workers run in this process.
     pub communication: CommunicationConfig,
     /// Records taken of a partition at once.
     pub batch: usize,
-    /// The file system of the results.
-    pub disk: Arc<dyn Disk>,
     /// Set when the program is to stop.
     pub stop: Arc<AtomicBool>,
     /// Set while the processes connect, when a signal may end this one at once.
@@ -85,23 +94,15 @@ pub struct Job {
     pub patience: StdDuration,
     /// Commits are at least this far apart, so that a replay makes few large ones.
     pub commit_every_ms: Millis,
-    /// Whether the directory is locked against other instances.
-    pub lock: bool,
 }
 
 impl Job {
-    /// The job that `config` describes, from the directory `input` to the directory `output`, on
-    /// one worker.
+    /// The job that `config` describes, from `input` to `results`, on one worker.
     ///
     /// # Errors
     ///
     /// When the schema does not hold together.
-    pub fn new(
-        config: &Config,
-        input: Directory,
-        end: End,
-        output: PathBuf,
-    ) -> Result<Job, Failure> {
+    pub fn new(config: &Config, input: Input, results: Arc<dyn Results>) -> Result<Job, Failure> {
         let decoder = Decoder::new(&config.schema);
         let decoder = decoder.map_err(|error| Failure::refused(format!("input: {error}")))?;
         Ok(Job {
@@ -110,21 +111,19 @@ impl Job {
             meaning: config.meaning(),
             pace: config.pace,
             decoder,
-            input: format!("{} (*.{})", input.path.display(), input.extension),
-            followed: end == End::Followed,
-            source: Arc::new(move || Box::new(DirectorySource::new(input.clone(), end.clone()))),
+            input: input.name,
+            followed: input.followed,
+            source: input.source,
             range: Range::default(),
-            output,
+            results,
             communication: CommunicationConfig::Thread,
             batch: BATCH,
-            disk: Arc::new(LocalDisk),
             stop: Arc::default(),
             connecting: Arc::default(),
             gauges: Gauges::default(),
             now: Arc::new(worker::monotonic_ms),
             patience: PATIENCE,
             commit_every_ms: COMMIT_EVERY_MS,
-            lock: true,
         })
     }
 
@@ -160,17 +159,20 @@ impl Job {
         }
     }
 
-    /// Takes the job over: locks it, reads its ledger, or opens it.
+    /// Takes the job over: fences its predecessor, then reads its ledger, or opens it.
+    ///
+    /// What would refuse this start is looked at before, so that it disturbs nobody.
     fn begin(&self) -> Result<Begun, Failure> {
-        let lock = self.lock.then(|| lock(&self.output, &self.name)).transpose()?;
-        if let Some(past) = Past::read(&*self.disk, &self.output, &self.name)? {
-            self.check_meaning(&past)?;
+        if let Some(opening) = Past::read_opening(&*self.results)? {
+            self.check_meaning(&opening)?;
+        }
+        let mut sink = self.results.take_over()?;
+        if let Some(past) = Past::read(&*self.results)? {
+            self.check_meaning(past.opening())?;
             if past.is_closed() {
                 self.check_unchanged(&past)?;
             }
-            let (lengths, length) = (past.lengths(), past.length());
-            let disk = Arc::clone(&self.disk);
-            let sink = ResultFiles::open(disk, &self.output, &self.name, lengths, length, lock)?;
+            sink.resume(&past)?;
             return Ok(Begun { past, sink });
         }
         let opening = Opening {
@@ -182,9 +184,6 @@ impl Job {
             meaning: self.meaning.clone(),
         };
         let line = serde_json::to_string(&opening).expect("an opening is JSON");
-        let disk = Arc::clone(&self.disk);
-        let mut sink =
-            ResultFiles::open(disk, &self.output, &self.name, Lengths::default(), 0, lock)?;
         sink.begin(&line)?;
         Ok(Begun { past: Past::begin(opening, &line), sink })
     }
@@ -200,26 +199,24 @@ impl Job {
             )));
         }
         let positions = self.range.first_positions(names)?;
-        for position in positions.iter().filter(|position| position.offset > 0) {
-            let name = position.file.as_deref().unwrap_or_default();
-            source.open(position.partition, name, position.offset).map_err(|failure| {
-                let Position { partition, offset, .. } = position;
-                Failure::refused(format!("--from {partition}={offset}: {failure}"))
+        for (number, position) in positions.iter().filter(|(_, position)| position.offset > 0) {
+            let offset = position.offset;
+            source.open(*number, &position.name(), offset).map_err(|failure| {
+                Failure::refused(format!("--from {number}={offset}: {failure}"))
             })?;
         }
-        Ok(positions)
+        Ok(positions.into_values().collect())
     }
 
-    fn check_meaning(&self, past: &Past) -> Result<(), Failure> {
-        let Some((key, theirs, ours)) = meaning_differs(&past.opening().meaning, &self.meaning)
-        else {
+    fn check_meaning(&self, opening: &Opening) -> Result<(), Failure> {
+        let Some((key, theirs, ours)) = meaning_differs(&opening.meaning, &self.meaning) else {
             return Ok(());
         };
         Err(Failure::refused(format!(
             "job {} in {} was begun with {key} = {theirs}, and cannot go on with {ours}: \
              give it back its value, or start a new job with --job",
             self.name,
-            self.output.display(),
+            self.results.place(),
         )))
     }
 
@@ -231,21 +228,20 @@ impl Job {
         }
         let mut source = (self.source)();
         let names = source.discover()?;
-        let mut files = past.positions().values().filter_map(|position| position.file.as_ref());
-        if let Some(missing) = files.find(|file| !names.contains(file)) {
+        let read: BTreeMap<Name, u64> =
+            past.positions().values().map(|position| (position.name(), position.offset)).collect();
+        if let Some(missing) = read.keys().find(|name| !names.contains(name)) {
             return Err(self.grown(&format!("{missing} is missing")));
         }
-        for name in names {
-            let position = past.positions().values().find(|p| p.file.as_deref() == Some(&name));
-            let Some(position) = position else {
+        for (name, number) in names.into_iter().zip(0..) {
+            let Some(at) = read.get(&name).copied() else {
                 return Err(self.grown(&format!("{name} has appeared")));
             };
-            source.open(position.partition, &name, position.offset)?;
+            source.open(number, &name, at)?;
             let mut more = 0;
             let mut count = |piece: Piece<'_>| more += u64::from(matches!(piece, Piece::Record(_)));
-            while source.poll(position.partition, BATCH, &mut count)?.poll == Poll::More {}
+            while source.poll(number, BATCH, &mut count)?.poll == Poll::More {}
             if more > 0 {
-                let at = position.offset;
                 return Err(self.grown(&format!("{name} has grown beyond line {at}")));
             }
         }
@@ -288,7 +284,7 @@ impl Job {
             let Some(Led { starts, committer, mut sink, mut watch }) = led else {
                 return worker::run(worker, &mut *(job.source)(), None, plan);
             };
-            let (sink, watch) = (&mut sink, &mut *watch);
+            let (sink, watch) = (&mut *sink, &mut *watch);
             let lead = Lead { starts, committer, sink, watch };
             worker::run(worker, &mut *(job.source)(), Some(lead), plan)
         })
@@ -317,8 +313,7 @@ impl Job {
 
     fn lead(&self, begun: Begun, watch: Box<dyn Watch + Send>) -> Result<Led, Failure> {
         let Begun { past, sink } = begun;
-        let GoBack { mut starts, checks } =
-            past.go_back(&*self.disk, &self.output, &self.options)?;
+        let GoBack { mut starts, checks } = past.go_back(&*self.results, &self.options)?;
         for (_, start) in &mut starts {
             self.range.obey(start);
         }
@@ -351,13 +346,13 @@ impl Job {
 /// A job that this process owns.
 struct Begun {
     past: Past,
-    sink: ResultFiles,
+    sink: Box<dyn Sink>,
 }
 
 /// What the first worker takes.
 struct Led {
-    starts: Vec<(String, Start)>,
+    starts: Vec<(Name, Start)>,
     committer: Committer,
-    sink: ResultFiles,
+    sink: Box<dyn Sink>,
     watch: Box<dyn Watch + Send>,
 }

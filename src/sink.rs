@@ -1,20 +1,81 @@
 //! Where commits go: the rows of closed epochs become visible together, or not at all.
+//!
+//! ```text
+//! Results ── ledger() ──▶ is it this job, does it mean the same?
+//!    └────── take_over() ─▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
+//! ```
 
-use clicks_dataflows::ledger::Lengths;
+use clicks_dataflows::ledger::{Commit, Lengths};
 
 use crate::failure::Failure;
+use crate::past::Past;
 
-/// Result logs: a directory, or a test's memory.
-pub trait Sink {
-    /// Bytes of each log that are committed, where logs have lengths.
-    fn lengths(&self) -> Option<Lengths>;
+/// The lines of a ledger, without their LF.
+pub type LedgerLines<'a> = Box<dyn Iterator<Item = Result<String, Failure>> + 'a>;
 
-    /// Makes `rows` and the ledger's next `line` visible, all or none; they are durable afterwards.
+/// Where the results of a job are: a directory, or topics.
+pub trait Results: Send + Sync {
+    /// Where they are, in words.
+    fn place(&self) -> String;
+
+    /// What the ledger is called, in words.
+    fn ledger_name(&self) -> String;
+
+    /// The committed lines of the ledger, from the one that opens the job; none if there is none.
     ///
     /// # Errors
     ///
-    /// When it is not certain that they are; the next start decides by the ledger.
-    fn commit(&mut self, rows: &Rows, line: &str) -> Result<(), Failure>;
+    /// When it cannot be read.
+    fn ledger(&self) -> Result<LedgerLines<'_>, Failure>;
+
+    /// Makes this process the owner of the job: from here on nobody else can commit.
+    ///
+    /// # Errors
+    ///
+    /// When another instance owns it, or nothing can be written there.
+    fn take_over(&self) -> Result<Box<dyn Sink>, Failure>;
+}
+
+/// Result logs that this process owns.
+pub trait Sink: Send {
+    /// Writes the line that opens the job.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    fn begin(&mut self, line: &str) -> Result<(), Failure>;
+
+    /// Goes on after what the ledger tells.
+    ///
+    /// # Errors
+    ///
+    /// When the logs do not hold what it tells.
+    fn resume(&mut self, past: &Past) -> Result<(), Failure>;
+
+    /// Bytes of each log that are committed, where logs have lengths.
+    fn lengths(&self) -> Option<Lengths>;
+
+    /// Whether the last commit is made, so that the next can be; without waiting.
+    ///
+    /// # Errors
+    ///
+    /// When it is not certain that it is; the next start decides by the ledger.
+    fn is_ready(&mut self) -> Result<bool, Failure>;
+
+    /// Makes `rows` and `commit`, which the ledger holds as `line`, visible, all or none; they are
+    /// durable once the sink is ready again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sink::is_ready`].
+    fn commit(&mut self, rows: Rows, commit: &Commit, line: &str) -> Result<(), Failure>;
+
+    /// Waits until the last commit is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Sink::is_ready`].
+    fn finish(&mut self) -> Result<(), Failure>;
 }
 
 /// The rows of a commit, each a line with its LF.
@@ -36,7 +97,7 @@ impl Rows {
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.counts.count + self.ranks.count + self.rejects.count
+        self.logs().iter().map(|lines| lines.count()).sum()
     }
 
     /// The logs in the order in which they are digested.
@@ -45,20 +106,42 @@ impl Rows {
     }
 }
 
-/// Lines of a log.
+/// Lines of a log, with the keys of their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
     /// The lines, each with its LF.
     pub bytes: Vec<u8>,
-    /// How many.
-    pub count: u64,
+    /// The keys, one after the other.
+    keys: Vec<u8>,
+    /// Where each line and its key end.
+    ends: Vec<(usize, usize)>,
 }
 
 impl Lines {
-    /// Adds `row` as JSON.
-    pub fn push(&mut self, row: &impl serde::Serialize) {
+    /// Adds `row` as JSON; its key is the parts of `key`, joined with `|`.
+    pub fn push(&mut self, row: &impl serde::Serialize, key: &[&dyn std::fmt::Display]) {
+        use std::io::Write;
         serde_json::to_writer(&mut self.bytes, row).expect("a row is JSON, and memory takes it");
         self.bytes.push(b'\n');
-        self.count += 1;
+        for (at, part) in key.iter().enumerate() {
+            let bar = if at == 0 { "" } else { "|" };
+            write!(self.keys, "{bar}{part}").expect("memory takes it");
+        }
+        self.ends.push((self.bytes.len(), self.keys.len()));
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
+    /// Each row, without its LF, and its key.
+    pub fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut from = (0, 0);
+        self.ends.iter().map(move |end| {
+            let row = (&self.bytes[from.0..end.0 - 1], &self.keys[from.1..end.1]);
+            from = *end;
+            row
+        })
     }
 }

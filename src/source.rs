@@ -1,24 +1,25 @@
 //! What the graph needs from an input: partitions of records, each read in the order of offsets.
 
 use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ledger::Name;
 
 use crate::failure::Failure;
 
 /// A log of records: a directory of files, a topic, or a test's script.
 pub trait Source {
-    /// Names of partitions that have appeared since the last call, in the order of their names.
+    /// Partitions that have appeared since the last call, in the order of their names.
     ///
     /// # Errors
     ///
     /// When the log cannot be looked at, or is not what it was.
-    fn discover(&mut self) -> Result<Vec<String>, Failure>;
+    fn discover(&mut self) -> Result<Vec<Name>, Failure>;
 
     /// Begins to read the partition `name`, from `offset` on, as number `partition`.
     ///
     /// # Errors
     ///
     /// When the partition cannot be read from there.
-    fn open(&mut self, partition: u32, name: &str, offset: u64) -> Result<(), Failure>;
+    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure>;
 
     /// Hands over at most `limit` records of a partition, without waiting.
     ///

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use clicks_dataflows::ledger::Name;
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Epoch, Millis};
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,8 @@ pub enum Word {
     Done,
     /// A partition begins.
     Open {
-        /// The partition's name.
-        name: String,
+        /// What the partition is called.
+        name: Name,
         /// Where it begins.
         start: Start,
     },
@@ -39,6 +40,8 @@ pub enum Word {
     Opened,
     /// How far a worker's partitions have come.
     Clocks(usize, Clocks),
+    /// Whether nobody reads on, as commits lag behind.
+    Pause(bool),
     /// A worker wants all to stop.
     Stop,
     /// The first worker has committed what is closed: all stop.

@@ -13,9 +13,8 @@ use clicks_dataflows::ledger::{Commit, Lengths};
 use crate::cli::{ResultLog, RowFormat, TailFrom};
 use crate::failure::{Attempt, Failure};
 use crate::files::disk::Disk;
-use crate::files::results::log_path;
+use crate::files::results::{log_path, whole_line};
 use crate::jobs::find_job;
-use crate::past::whole_line;
 
 mod table;
 

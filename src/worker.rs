@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::graph::assemble;
-use clicks_dataflows::ledger::Totals;
+use clicks_dataflows::ledger::{Name, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Epoch, Millis};
@@ -26,7 +26,7 @@ use crate::source::Source;
 use crate::steer::{Agreed, Steer, Verdict};
 use crate::watch::{Watch, Watched};
 
-/// Rows that are worth a commit at once.
+/// Rows that are worth a commit at once; if one cannot be made, nobody reads on.
 const COMMIT_ROWS: u64 = 200_000;
 
 /// Milliseconds since the program started, by a clock that never goes back.
@@ -77,7 +77,7 @@ pub struct Plan {
 /// What only the first worker has: the job's past, its results, and who watches.
 pub struct Lead<'a> {
     /// Where each known partition begins, in the order of their numbers.
-    pub starts: Vec<(String, Start)>,
+    pub starts: Vec<(Name, Start)>,
     /// Makes the commits.
     pub committer: Committer,
     /// Takes them.
@@ -152,14 +152,16 @@ pub fn run(
                 Some(_) => continue,
             }
         };
-        let due = reader.stopping() || now >= committed_at + plan.commit_every_ms;
-        match commit_closed(&mut outbox, lead, plan, due) {
+        let stopping = reader.stopping();
+        let due = stopping || now >= committed_at + plan.commit_every_ms;
+        match commit_closed(&mut outbox, lead, plan, due, stopping) {
             Ok(Committed::All) => return Ok(Went::new(Ended::Closed, Some(lead))),
             Ok(Committed::Some) => committed_at = now,
             Ok(Committed::Nothing) => {}
             Err(failure) => return Err(reader.fail(failure)),
         }
         let Lead { committer, watch, .. } = lead;
+        reader.pause(committer.waiting() >= COMMIT_ROWS);
         watch.show(&Watched::new(committer, &reader, outbox.open_from(), plan), now);
         reader.halt_if_stopping();
     }
@@ -173,11 +175,14 @@ enum Committed {
 }
 
 /// One commit for all epochs that have closed: live that is one or few, in a replay many.
+///
+/// At the end, and if somebody is `stopping`, it waits for the commit to be made.
 fn commit_closed(
     outbox: &mut Outbox,
     lead: &mut Lead<'_>,
     plan: &Plan,
     due: bool,
+    stopping: bool,
 ) -> Result<Committed, Failure> {
     let refresh_ms = plan.options.refresh_ms;
     let open = outbox.open_from();
@@ -187,12 +192,21 @@ fn commit_closed(
         lead.committer.take(epoch, learnt)?;
     }
     if open.is_none() {
+        lead.sink.finish()?;
         lead.committer.close(plan.until, lead.sink)?;
+        lead.sink.finish()?;
         return Ok(Committed::All);
+    }
+    if stopping {
+        lead.sink.finish()?;
     }
     // What is told after the end is one commit: its epoch is that of the last row.
     let due = due || lead.committer.waiting() >= COMMIT_ROWS;
-    if due && !outbox.input_ended() && lead.committer.commit(closed, lead.sink)? {
+    let ready = lead.sink.is_ready()?;
+    if ready && due && !outbox.input_ended() && lead.committer.commit(closed, lead.sink)? {
+        if stopping {
+            lead.sink.finish()?;
+        }
         return Ok(Committed::Some);
     }
     Ok(Committed::Nothing)

@@ -10,7 +10,7 @@ use clicks::run::Job;
 
 use crate::golden::shell::{Shell, click, json};
 use crate::support::disk::ForgetfulDisk;
-use crate::support::run::{Committed, Nobody, directory, run_or_die};
+use crate::support::run::{Committed, Nobody, results, run_or_die};
 
 /// The header is a line with an offset, no record; each file has its own.
 #[test]
@@ -300,6 +300,7 @@ fn csv_job(shell: &Shell, disk: &ForgetfulDisk) -> Job {
     };
     let config = Config::load(&args, []).unwrap();
     let input = Directory::new(shell.path("in"), &config.schema);
-    let job = Job::new(&config, input, End::Complete, directory()).unwrap();
-    Job { disk: Arc::new(disk.clone()), batch: 3, commit_every_ms: 0, lock: false, ..job }
+    let results = Arc::new(results(disk));
+    let job = Job::new(&config, input.input(End::Complete), results).unwrap();
+    Job { batch: 3, commit_every_ms: 0, ..job }
 }

@@ -10,7 +10,7 @@ use crate::support::cases;
 use crate::support::disk::ForgetfulDisk;
 use crate::support::live::Arrivals;
 use crate::support::oracle::{self, Telling};
-use crate::support::run::{Committed, How, JOB, PLAIN, directory, job, run_or_die};
+use crate::support::run::{Committed, How, PLAIN, job, results, run_or_die};
 use crate::support::script::Script;
 use crate::support::scripts::scripts;
 use clicks::past::Past;
@@ -110,7 +110,7 @@ fn replay(script: &Script, disk: &ForgetfulDisk, workers: usize) -> Committed {
     let arrivals = Arrivals::complete(script);
     let own = ForgetfulDisk::default();
     let mut replay = job(script, &own, &arrivals, How { workers, ..PLAIN });
-    let past = Past::read(disk, &directory(), JOB).unwrap().unwrap();
+    let past = Past::read(&results(disk)).unwrap().unwrap();
     let clocks = Default::default();
     replay.range = Range { obeyed: Some(Obeyed { past, clocks }), ..Range::default() };
     run_or_die(replay, &own).unwrap();
@@ -188,7 +188,7 @@ fn a_sleeper_that_wakes_with_older_clicks_corrects() {
 fn an_empty_partition_is_left_out() {
     let script = Script::with_lateness(15).click(1, "12:00:10").click(1, "12:00:12").partition(1);
     let life =
-        Life { pauses: vec![vec![10]], step: 50, deaths: vec![], workers: 2, after: 100_000 };
+        Life { pauses: vec![vec![10]], step: 50, deaths: vec![], workers: 2, after: 5_000_000 };
     let (lived, _) = live(&script, &life);
     assert_eq!(lived.told(), ["12:01:15 final ad001 at 12:00: 2"]);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clicks::config::Pace;
-use clicks::files::results::log_path;
+use clicks::files::results::{ResultDirectory, log_path};
 use clicks::range::Range;
 use clicks::run::Job;
 use clicks::source::Source;
@@ -99,18 +99,21 @@ pub fn job(
         source: Arc::new(source),
         followed: false,
         range: Range::default(),
-        output: PathBuf::new(),
+        results: Arc::new(results(disk)),
         communication: communication(1),
         batch: BATCH,
         commit_every_ms: 100,
-        disk: Arc::new(disk.clone()),
         stop: Arc::default(),
         connecting: Default::default(),
         gauges: Gauges::default(),
         now: Arc::new(monotonic_ms),
         patience: Duration::from_millis(2),
-        lock: false,
     }
+}
+
+fn results(disk: &DigestingDisk) -> ResultDirectory {
+    let disk = Arc::new(disk.clone());
+    ResultDirectory { disk, directory: PathBuf::new(), job: "bench".to_owned(), lock: false }
 }
 
 fn communication(workers: usize) -> CommunicationConfig {

@@ -7,6 +7,7 @@ use clicks::failure::Failure;
 use clicks::generate::{Generator, Plan};
 use clicks::source::{Piece, Poll, Polled, Source};
 use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ledger::Name;
 
 use super::job::LATENESS_MS;
 
@@ -97,11 +98,11 @@ impl FromMemory {
 }
 
 impl Source for FromMemory {
-    fn discover(&mut self) -> Result<Vec<String>, Failure> {
+    fn discover(&mut self) -> Result<Vec<Name>, Failure> {
         Ok(names(&mut self.discovered))
     }
 
-    fn open(&mut self, partition: u32, _: &str, _: u64) -> Result<(), Failure> {
+    fn open(&mut self, partition: u32, _: &Name, _: u64) -> Result<(), Failure> {
         self.next.insert(partition, 0);
         Ok(())
     }
@@ -144,11 +145,11 @@ impl FromGenerator {
 }
 
 impl Source for FromGenerator {
-    fn discover(&mut self) -> Result<Vec<String>, Failure> {
+    fn discover(&mut self) -> Result<Vec<Name>, Failure> {
         Ok(names(&mut self.discovered))
     }
 
-    fn open(&mut self, _: u32, _: &str, _: u64) -> Result<(), Failure> {
+    fn open(&mut self, _: u32, _: &Name, _: u64) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -174,9 +175,9 @@ impl Source for FromGenerator {
     }
 }
 
-fn names(discovered: &mut bool) -> Vec<String> {
+fn names(discovered: &mut bool) -> Vec<Name> {
     let first = !std::mem::replace(discovered, true);
-    (0..PARTITIONS).filter(|_| first).map(|at| format!("p{at}")).collect()
+    (0..PARTITIONS).filter(|_| first).map(|at| Name::File(format!("p{at}"))).collect()
 }
 
 fn record(offset: u64, value: &[u8]) -> Piece<'_> {

@@ -136,15 +136,18 @@ impl Plain {
         cells.sort_unstable();
         let mut rows = sink::Lines::default();
         for (ad, filter, clicks) in cells {
-            rows.push(&CountRow {
-                ad_id: AdId::from(ad),
-                minute,
-                filter,
-                clicks,
-                was: 0,
-                epoch: Time(settle),
-                state: State::Final,
-            });
+            rows.push(
+                &CountRow {
+                    ad_id: AdId::from(ad),
+                    minute,
+                    filter,
+                    clicks,
+                    was: 0,
+                    epoch: Time(settle),
+                    state: State::Final,
+                },
+                &[],
+            );
         }
         self.logs[0].append(&rows.bytes);
     }
@@ -172,14 +175,17 @@ impl Plain {
         for ((filter, window), sums) in &self.sums {
             let ads = self.first_of(sums);
             if !ads.is_empty() {
-                rows.push(&RankRow {
-                    filter: *filter,
-                    window: *window,
-                    minute,
-                    ads,
-                    epoch: Time(settle),
-                    state: State::Final,
-                });
+                rows.push(
+                    &RankRow {
+                        filter: *filter,
+                        window: *window,
+                        minute,
+                        ads,
+                        epoch: Time(settle),
+                        state: State::Final,
+                    },
+                    &[],
+                );
             }
         }
         self.logs[1].append(&rows.bytes);

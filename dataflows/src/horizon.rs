@@ -36,7 +36,7 @@ pub fn advances<'scope>(notes: Notes<'scope>, options: &Options) -> Stream<'scop
     let options = options.clone();
     let advances = notes.flat_map(move |note| match note {
         Note::Progress(progress) => Some(progress.advance(&options)),
-        Note::Mark(_) => None,
+        Note::Lift(_) => None,
     });
     advances.broadcast()
 }

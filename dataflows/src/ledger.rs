@@ -5,6 +5,8 @@
 //! the way (marks), the job's totals, and a digest over the commit's rows. A line also holds the
 //! hash of the line before, so that a reader can check the chain without trusting the storage.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
@@ -12,7 +14,10 @@ use crate::time::Time;
 /// Where a partition is read next, and its clock there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// The partition's number.
+    /// The log of which it is a partition, where the job reads several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The partition's number in its log.
     pub partition: u32,
     /// The file that is the partition, without its compression; absent for a topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,11 +31,57 @@ pub struct Position {
     pub jump: Option<Time>,
 }
 
+impl Position {
+    /// Before `offset` of the partition `name`, which is number `number` of the job.
+    pub fn new(number: u32, name: Name, offset: u64) -> Position {
+        let (log, partition, file) = match name {
+            Name::File(file) => (None, number, Some(file)),
+            Name::Partition { log, partition } => (log, partition, None),
+        };
+        Position { log, partition, file, offset, clock: Time(0), jump: None }
+    }
+
+    /// What its partition is called.
+    pub fn name(&self) -> Name {
+        match &self.file {
+            Some(file) => Name::File(file.clone()),
+            None => Name::Partition { log: self.log.clone(), partition: self.partition },
+        }
+    }
+}
+
+/// What a partition is called; its number within the job is another matter.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Name {
+    /// A file of a directory, without its compression.
+    File(String),
+    /// A partition of a topic.
+    Partition {
+        /// The topic, where the job reads several.
+        log: Option<String>,
+        /// Its number in the topic.
+        partition: u32,
+    },
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Name::File(file) => f.write_str(file),
+            Name::Partition { log: Some(log), partition } => write!(f, "{log}/{partition}"),
+            Name::Partition { log: None, partition } => write!(f, "partition {partition}"),
+        }
+    }
+}
+
 /// A decision that the log does not determine: the record at `offset` has a clock of at least
 /// `clock`, because its partition slept or a floor lifted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Mark {
-    /// The partition's number.
+    /// The log of which its partition is one, where the job reads several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The partition's number in its log.
     pub partition: u32,
     /// The record's offset.
     pub offset: u64,

@@ -17,10 +17,9 @@ use crate::clock::Clock;
 use crate::decode::{Decoder, SchemaError, check_length};
 use crate::horizon::Advance;
 use crate::ingest::{Handles, Record, Rights};
-use crate::ledger::Mark;
 use crate::options::Options;
 use crate::split::{Arrival, Entry};
-use crate::time::{Epoch, Millis, Time};
+use crate::time::{Epoch, Millis};
 
 /// What a partition tells of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,7 +27,7 @@ pub enum Note {
     /// At the end of an epoch.
     Progress(Progress),
     /// When a record was lifted.
-    Mark(Mark),
+    Lift(Lift),
 }
 
 impl Note {
@@ -36,7 +35,7 @@ impl Note {
     pub fn epoch(&self, refresh_ms: Millis) -> Epoch {
         match self {
             Note::Progress(progress) => progress.epoch,
-            Note::Mark(mark) => mark.clock.0 + refresh_ms,
+            Note::Lift(lift) => lift.clock + refresh_ms,
         }
     }
 }
@@ -58,6 +57,17 @@ pub struct Progress {
     pub records: u64,
     /// Of its clicks that are too late, the one that is furthest behind.
     pub behind: Option<Behind>,
+}
+
+/// A record whose epoch was raised: it becomes a mark of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lift {
+    /// The partition's number.
+    pub partition: u32,
+    /// The record's offset.
+    pub offset: u64,
+    /// The clock that it has at least.
+    pub clock: Millis,
 }
 
 /// How far a click that is too late is behind the clock.
@@ -216,9 +226,9 @@ impl Partition {
         self.end_epoch(epoch, handles);
         if epoch > unlifted {
             self.lift = epoch - options.refresh_ms;
-            let clock = Time(self.lift);
-            let mark = Mark { partition: self.number, offset: record.offset, clock };
-            handles.note(Note::Mark(mark), &self.rights);
+            let (partition, offset) = (self.number, record.offset);
+            let lift = Lift { partition, offset, clock: self.lift };
+            handles.note(Note::Lift(lift), &self.rights);
         }
         let moved = clock.clock > self.clock.clock;
         if moved {

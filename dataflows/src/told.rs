@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::click::{AdId, QUOTE_BYTES_MAX, Reason, Reject};
 use crate::filter::FilterId;
+use crate::ledger::Position;
 use crate::time::{Epoch, Millis, Minute, Time};
 
 /// Whether a change was told before its minute settled, at that epoch, or after it.
@@ -85,6 +86,9 @@ pub struct RankRow {
 /// A row of `rejects`: a record that does not count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RejectRow<'a> {
+    /// Its log, where the job reads several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Cow<'a, str>>,
     /// Its partition.
     pub partition: u32,
     /// Its offset.
@@ -107,8 +111,8 @@ pub struct RejectRow<'a> {
 }
 
 impl<'a> RejectRow<'a> {
-    /// The row that tells of `reject` at `epoch`.
-    pub fn new(reject: &'a Reject, epoch: Epoch) -> RejectRow<'a> {
+    /// The row that tells at `epoch` of `reject`, whose partition is the one of `position`.
+    pub fn new(reject: &'a Reject, position: &'a Position, epoch: Epoch) -> RejectRow<'a> {
         let whole = reject.bytes <= QUOTE_BYTES_MAX as u64;
         let text = match std::str::from_utf8(&reject.quote) {
             Ok(text) => Some(text),
@@ -119,7 +123,8 @@ impl<'a> RejectRow<'a> {
             Err(_) => None,
         };
         RejectRow {
-            partition: reject.at.partition,
+            log: position.log.as_deref().map(Cow::Borrowed),
+            partition: position.partition,
             offset: reject.at.offset,
             reason: reject.reason,
             detail: Cow::Borrowed(&reject.detail),

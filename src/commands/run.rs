@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clicks_dataflows::ledger::Name;
 use clicks_dataflows::time::{Minute, Time};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
@@ -12,8 +13,8 @@ use crate::cli::{Aggregate, JobLocation, Position, Replay, Run};
 use crate::commands::{config, listen, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
-use crate::files::disk::LocalDisk;
 use crate::files::input::{Directory, End, Until};
+use crate::files::results::ResultDirectory;
 use crate::log;
 use crate::past::Past;
 use crate::progress::Progress;
@@ -32,7 +33,8 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let end = if run.follow { End::Followed } else { End::Complete };
     let total = if run.follow { None } else { Some(bytes(&input)?) };
     let progress = progress(&run.aggregate, total, &input);
-    drive(Job::new(&config, input, end, run.aggregate.output.clone())?, &run.aggregate, progress)
+    let results = ResultDirectory::new(run.aggregate.output.clone(), &config.job);
+    drive(Job::new(&config, input.input(end), Arc::new(results))?, &run.aggregate, progress)
 }
 
 /// Aggregates a directory again, between two positions.
@@ -47,7 +49,8 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let range = range(replay, &config)?;
     let end = end(&input, &range, &replay.until)?;
     let progress = progress(aggregate, Some(bytes(&input)?), &input);
-    let mut job = Job::new(&config, input, end, aggregate.output.clone())?;
+    let results = ResultDirectory::new(aggregate.output.clone(), &config.job);
+    let mut job = Job::new(&config, input.input(end), Arc::new(results))?;
     match &replay.from {
         Position::Time(Time(from)) => {
             job.options.from = Minute::of(*from);
@@ -101,10 +104,11 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
         ends.insert(name, Until::Bytes(length));
     }
     if let Position::Offsets(offsets) = until {
-        let positions = range.first_positions(ends.keys().cloned().collect())?;
+        let names = ends.keys().cloned().map(Name::File);
+        let positions = range.first_positions(names.collect())?;
         for (partition, offset) in offsets {
-            let position = positions.iter().find(|position| position.partition == *partition);
-            let Some(name) = position.and_then(|position| position.file.clone()) else {
+            let Some(name) = positions.get(partition).and_then(|position| position.file.clone())
+            else {
                 return Err(Failure::refused(format!(
                     "--until: there is no partition {partition}"
                 )));
@@ -126,7 +130,8 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
 /// The job whose marks are obeyed, if it reads its input as this one does.
 fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obeyed, Failure> {
     let JobLocation { results, job } = location;
-    let Some(past) = Past::read(&LocalDisk, results, job)? else {
+    let directory = ResultDirectory::new(results.clone(), job);
+    let Some(past) = Past::read(&directory)? else {
         return Err(Failure::refused(format!(
             "--marks-of: there is no job {job} in {}",
             results.display()
@@ -143,7 +148,7 @@ fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obey
         }
     }
     let clocks = match &replay.from {
-        Position::Offsets(offsets) => past.positions_at(&LocalDisk, results, offsets)?,
+        Position::Offsets(offsets) => past.positions_at(&directory, offsets)?,
         _ => BTreeMap::new(),
     };
     Ok(Obeyed { past, clocks })

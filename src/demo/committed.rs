@@ -12,8 +12,7 @@ use clicks_dataflows::told::RankRow;
 
 use crate::failure::{Attempt, Failure};
 use crate::files::disk::{Disk, LocalDisk};
-use crate::files::results::log_path;
-use crate::past::whole_line;
+use crate::files::results::{log_path, whole_line};
 
 /// A reader of a job's results.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use super::Showing;
 use super::directory::TemporaryDirectory;
 use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, End};
+use crate::files::results::ResultDirectory;
 use crate::generate::{Pace, Plan, Truth, WriteError, Writing, write};
 use crate::progress::Progress;
 use crate::run::Job;
@@ -45,8 +46,9 @@ impl Running {
     /// When the configuration does not hold together, or there are no threads to be had.
     pub fn start(showing: &Showing, directory: &TemporaryDirectory) -> Result<Running, Failure> {
         let (config, clicks) = (&showing.config, directory.clicks());
-        let input = Directory::new(clicks.clone(), &config.schema);
-        let mut job = Job::new(config, input, End::Followed, directory.results())?;
+        let input = Directory::new(clicks.clone(), &config.schema).input(End::Followed);
+        let results = Arc::new(ResultDirectory::new(directory.results(), &config.job));
+        let mut job = Job::new(config, input, results)?;
         job.communication = CommunicationConfig::Process(WORKERS);
         job.stop = Arc::clone(&showing.stop);
 

@@ -60,8 +60,10 @@ impl Disk for LocalDisk {
     fn length(&self, path: &Path) -> io::Result<Option<u64>> {
         match path.metadata() {
             Ok(metadata) => Ok(Some(metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                _ => Err(error),
+            },
         }
     }
 

@@ -5,12 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clicks_dataflows::decode::{Format, Schema};
 use clicks_dataflows::gauge::Gauge;
+use clicks_dataflows::ledger::Name;
 
 use crate::failure::{Attempt, Failure};
 use crate::files::follow::LineFile;
+use crate::run::Input;
 use crate::source::{Piece, Polled, Source};
 
 /// How partitions end.
@@ -23,6 +26,20 @@ pub enum End {
     Followed,
     /// At their lengths as they were found, or at given offsets, by the partition's name.
     At(BTreeMap<String, Until>),
+}
+
+impl Directory {
+    /// As what a job reads, up to `end`.
+    pub fn input(&self, end: End) -> Input {
+        let directory = self.clone();
+        Input {
+            name: format!("{} (*.{})", self.path.display(), self.extension),
+            followed: end == End::Followed,
+            source: Arc::new(move || {
+                Box::new(DirectorySource::new(directory.clone(), end.clone()))
+            }),
+        }
+    }
 }
 
 /// Where a partition ends.
@@ -117,7 +134,7 @@ impl DirectorySource {
 }
 
 impl Source for DirectorySource {
-    fn discover(&mut self) -> Result<Vec<String>, Failure> {
+    fn discover(&mut self) -> Result<Vec<Name>, Failure> {
         if !self.known.is_empty() && self.end != End::Followed {
             return Ok(Vec::new());
         }
@@ -126,10 +143,17 @@ impl Source for DirectorySource {
             End::At(ends) => ends.contains_key(*name),
             End::Complete | End::Followed => true,
         });
-        Ok(names.filter(|name| self.known.insert((*name).clone())).cloned().collect())
+        let new = names.filter(|name| self.known.insert((*name).clone()));
+        Ok(new.cloned().map(Name::File).collect())
     }
 
-    fn open(&mut self, partition: u32, name: &str, offset: u64) -> Result<(), Failure> {
+    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
+        let Name::File(name) = name else {
+            return Err(Failure::refused(format!(
+                "the job reads {name} of a topic: --input {} is a directory",
+                self.directory.path.display(),
+            )));
+        };
         if !self.paths.contains_key(name) {
             self.paths = self.directory.partitions()?;
         }

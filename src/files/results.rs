@@ -8,14 +8,16 @@
 //! a restart cuts off what lies beyond, so a commit is there once its line is, and not before.
 
 use std::fs::{File, TryLockError};
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clicks_dataflows::ledger::Lengths;
+use clicks_dataflows::ledger::{Commit, Lengths};
 
 use crate::failure::{Attempt, Failure, Kind};
 use crate::files::disk::{Disk, LocalDisk};
-use crate::sink::{Rows, Sink};
+use crate::past::Past;
+use crate::sink::{LedgerLines, Results, Rows, Sink};
 
 /// The result logs of a job.
 pub const LOGS: [&str; 3] = ["counts", "ranks", "rejects"];
@@ -25,88 +27,84 @@ pub fn log_path(directory: &Path, job: &str, log: &str) -> PathBuf {
     directory.join(format!("{job}.{log}.jsonl"))
 }
 
+/// A job's results in a directory.
+pub struct ResultDirectory {
+    /// The file system.
+    pub disk: Arc<dyn Disk>,
+    /// The directory.
+    pub directory: PathBuf,
+    /// The job.
+    pub job: String,
+    /// Whether it is locked against other instances.
+    pub lock: bool,
+}
+
+impl ResultDirectory {
+    /// The results of `job` in `directory`.
+    pub fn new(directory: PathBuf, job: &str) -> ResultDirectory {
+        ResultDirectory { disk: Arc::new(LocalDisk), directory, job: job.to_owned(), lock: true }
+    }
+}
+
+impl Results for ResultDirectory {
+    fn place(&self) -> String {
+        self.directory.display().to_string()
+    }
+
+    fn ledger_name(&self) -> String {
+        log_path(&self.directory, &self.job, "ledger").display().to_string()
+    }
+
+    fn ledger(&self) -> Result<LedgerLines<'_>, Failure> {
+        let path = log_path(&self.directory, &self.job, "ledger");
+        let attempt = || format!("cannot read {}", self.ledger_name());
+        if self.disk.length(&path).attempt(attempt)?.is_none() {
+            return Ok(Box::new(std::iter::empty()));
+        }
+        let mut lines = self.disk.read(&path, 0).attempt(attempt)?;
+        let next = move || whole_line(&mut *lines).attempt(attempt).transpose();
+        Ok(Box::new(std::iter::from_fn(next)))
+    }
+
+    fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {
+        let lock = self.lock.then(|| lock(&self.directory, &self.job)).transpose()?;
+        Ok(Box::new(ResultFiles {
+            disk: Arc::clone(&self.disk),
+            directory: self.directory.clone(),
+            job: self.job.clone(),
+            lengths: Lengths::default(),
+            _lock: lock,
+        }))
+    }
+}
+
 /// The files of one job, owned by this process.
-pub struct ResultFiles {
+struct ResultFiles {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     job: String,
     lengths: Lengths,
-    ledger_length: u64,
     /// Held as long as this process owns the job.
     _lock: Option<File>,
 }
 
-/// Takes the lock of a job, which the process holds until it ends.
-///
-/// # Errors
-///
-/// When another process has it, or the directory cannot be written.
-pub fn lock(directory: &Path, job: &str) -> Result<File, Failure> {
-    std::fs::create_dir_all(directory)
-        .attempt(|| format!("cannot write results to {}", directory.display()))
-        .map_err(Failure::as_refused)?;
-    // A directory that was made is certain only once its parent is synced.
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-    LocalDisk
-        .sync_entries(parent.unwrap_or(Path::new(".")))
-        .attempt(|| format!("cannot sync the parent of {}", directory.display()))?;
-    let path = directory.join(format!("{job}.lock"));
-    let file = File::create(&path)
-        .attempt(|| format!("cannot write results to {}", directory.display()))
-        .map_err(Failure::as_refused)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failure::of(
-            Kind::Owned,
-            format!("another instance runs job {job} in {}", directory.display()),
-        )),
-        Err(TryLockError::Error(error)) => {
-            Err(error).attempt(|| format!("cannot lock {}", path.display()))
-        }
-    }
+/// The next line without its LF; none if there is none, or it is torn.
+pub fn whole_line(lines: &mut dyn BufRead) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    lines.read_line(&mut line)?;
+    Ok(line.strip_suffix('\n').map(str::to_owned))
 }
 
 impl ResultFiles {
-    /// Opens the results of a job whose ledger is `ledger_length` long and whose last commit states
-    /// `lengths`; what lies beyond is cut off.
-    ///
-    /// # Errors
-    ///
-    /// When a file is shorter than committed, or cannot be written.
-    pub fn open(
-        disk: Arc<dyn Disk>,
-        directory: &Path,
-        job: &str,
-        lengths: Lengths,
-        ledger_length: u64,
-        lock: Option<File>,
-    ) -> Result<ResultFiles, Failure> {
-        let files = ResultFiles {
-            disk,
-            directory: directory.to_path_buf(),
-            job: job.to_owned(),
-            lengths,
-            ledger_length,
-            _lock: lock,
-        };
-        for (log, length) in LOGS.into_iter().zip(files.by_log()) {
-            files.cut(log, length)?;
+    /// Cuts off what lies beyond these lengths.
+    fn open(&mut self, lengths: Lengths, ledger_length: u64) -> Result<(), Failure> {
+        self.lengths = lengths;
+        for (log, length) in LOGS.into_iter().zip(self.by_log()) {
+            self.cut(log, length)?;
         }
-        files.cut("ledger", ledger_length)?;
-        let entries = files.disk.sync_entries(directory);
-        entries.attempt(|| format!("cannot sync {}", directory.display()))?;
-        Ok(files)
-    }
-
-    /// Writes the line that opens the job.
-    ///
-    /// # Errors
-    ///
-    /// When the ledger cannot be written.
-    pub fn begin(&mut self, line: &str) -> Result<(), Failure> {
-        self.append("ledger", format!("{line}\n").as_bytes())?;
-        self.ledger_length = line.len() as u64 + 1;
-        Ok(())
+        self.cut("ledger", ledger_length)?;
+        let entries = self.disk.sync_entries(&self.directory);
+        entries.attempt(|| format!("cannot sync {}", self.directory.display()))
     }
 
     fn by_log(&self) -> [u64; 3] {
@@ -143,11 +141,24 @@ impl ResultFiles {
 }
 
 impl Sink for ResultFiles {
+    fn begin(&mut self, line: &str) -> Result<(), Failure> {
+        self.open(Lengths::default(), 0)?;
+        self.append("ledger", format!("{line}\n").as_bytes())
+    }
+
+    fn resume(&mut self, past: &Past) -> Result<(), Failure> {
+        self.open(past.lengths(), past.length())
+    }
+
     fn lengths(&self) -> Option<Lengths> {
         Some(self.lengths)
     }
 
-    fn commit(&mut self, rows: &Rows, line: &str) -> Result<(), Failure> {
+    fn is_ready(&mut self) -> Result<bool, Failure> {
+        Ok(true)
+    }
+
+    fn commit(&mut self, rows: Rows, _: &Commit, line: &str) -> Result<(), Failure> {
         for (log, lines) in LOGS.into_iter().zip(rows.logs()) {
             if !lines.bytes.is_empty() {
                 self.append(log, &lines.bytes)?;
@@ -157,7 +168,40 @@ impl Sink for ResultFiles {
         self.lengths.counts += rows.counts.bytes.len() as u64;
         self.lengths.ranks += rows.ranks.bytes.len() as u64;
         self.lengths.rejects += rows.rejects.bytes.len() as u64;
-        self.ledger_length += line.len() as u64 + 1;
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Takes the lock of a job, which the process holds until it ends.
+///
+/// # Errors
+///
+/// When another process has it, or the directory cannot be written.
+fn lock(directory: &Path, job: &str) -> Result<File, Failure> {
+    std::fs::create_dir_all(directory)
+        .attempt(|| format!("cannot write results to {}", directory.display()))
+        .map_err(Failure::as_refused)?;
+    // A directory that was made is certain only once its parent is synced.
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+    LocalDisk
+        .sync_entries(parent.unwrap_or(Path::new(".")))
+        .attempt(|| format!("cannot sync the parent of {}", directory.display()))?;
+    let path = directory.join(format!("{job}.lock"));
+    let file = File::create(&path)
+        .attempt(|| format!("cannot write results to {}", directory.display()))
+        .map_err(Failure::as_refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::of(
+            Kind::Owned,
+            format!("another instance runs job {job} in {}", directory.display()),
+        )),
+        Err(TryLockError::Error(error)) => {
+            Err(error).attempt(|| format!("cannot lock {}", path.display()))
+        }
     }
 }

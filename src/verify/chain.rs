@@ -263,7 +263,7 @@ impl Standing {
         self.commits = commit.commit;
         self.epoch = self.epoch.max(commit.epoch.0);
         self.positions.extend(commit.positions.iter().map(|p| (p.partition, p.clone())));
-        self.marks.extend(&commit.marks);
+        self.marks.extend(commit.marks.iter().cloned());
         self.totals = commit.totals;
         self.lengths = commit.lengths.unwrap_or(self.lengths);
         self.closed |= commit.closed;

@@ -37,14 +37,14 @@ fn tell(rows: &mut Rows, epoch: &str, minute: &str, state: State, ads: &[(&str, 
     for (ad, was, clicks) in ads.iter().filter(|(_, was, clicks)| was != clicks) {
         for filter in [0, 1] {
             let (ad_id, clicks, was) = ((*ad).into(), *clicks, *was);
-            rows.counts.push(&CountRow { ad_id, minute, filter, clicks, was, epoch, state });
+            rows.counts.push(&CountRow { ad_id, minute, filter, clicks, was, epoch, state }, &[]);
         }
     }
     let ranked =
         |(ad, _, clicks): &(&str, u64, u64)| RankedAd { ad_id: (*ad).into(), clicks: *clicks };
     for filter in [0, 1] {
         let ads = ads.iter().map(ranked).collect();
-        rows.ranks.push(&RankRow { filter, window: 1, minute, ads, epoch, state });
+        rows.ranks.push(&RankRow { filter, window: 1, minute, ads, epoch, state }, &[]);
     }
 }
 
@@ -54,10 +54,13 @@ fn rows() -> [Rows; 3] {
     tell(&mut rows[0], "12:01:15", "12:00:00", State::Final, &[("a", 0, 2), ("b", 0, 1)]);
     tell(&mut rows[1], "12:02:00", "12:00:00", State::Correction, &[("a", 2, 3), ("b", 1, 1)]);
     tell(&mut rows[2], "12:02:15", "12:01:00", State::Final, &[("a", 0, 1), ("b", 0, 1)]);
-    rows[1].rejects.push(&json!({
-        "partition": 0, "offset": 6, "reason": "malformed",
-        "detail": "x", "record": "no click", "epoch": "2026-01-01T12:01:21Z",
-    }));
+    rows[1].rejects.push(
+        &json!({
+            "partition": 0, "offset": 6, "reason": "malformed",
+            "detail": "x", "record": "no click", "epoch": "2026-01-01T12:01:21Z",
+        }),
+        &[],
+    );
     rows
 }
 
@@ -71,7 +74,7 @@ fn job() -> TempDir {
     let meaning = Config::from_meaning(&meaning, path).unwrap().meaning();
     let position = |offset, clock| {
         let file = Some("p0.jsonl".to_owned());
-        vec![Position { partition: 0, file, offset, clock, jump: None }]
+        vec![Position { log: None, partition: 0, file, offset, clock, jump: None }]
     };
     let positions = position(0, Time(0));
     let (version, started) = ("1".to_owned(), time("13:00:00"));
@@ -100,9 +103,9 @@ fn job() -> TempDir {
             marks: Vec::new(),
             reach: None,
             totals,
-            counts: rows.counts.count,
-            ranks: rows.ranks.count,
-            rejects: rows.rejects.count,
+            counts: rows.counts.count(),
+            ranks: rows.ranks.count(),
+            rejects: rows.rejects.count(),
             lengths: Some(Lengths { counts, ranks, rejects }),
             digest: digest(rows),
             previous: sha256_hex(&[ledger.lines().last().unwrap().as_bytes()]),

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use clicks::failure::Failure;
 use clicks::source::{Piece, Poll, Polled, Source};
 use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ledger::Name;
 
 use crate::support::script::Script;
 
@@ -96,17 +97,17 @@ impl ScriptSource {
 }
 
 impl Source for ScriptSource {
-    fn discover(&mut self) -> Result<Vec<String>, Failure> {
+    fn discover(&mut self) -> Result<Vec<Name>, Failure> {
         let arrivals = &self.arrivals;
         let new = |known: &bool, at: usize| !known && arrivals.exists(at);
         let found: Vec<usize> =
             (0..self.known.len()).filter(|at| new(&self.known[*at], *at)).collect();
         found.iter().for_each(|at| self.known[*at] = true);
-        Ok(found.into_iter().map(|at| format!("p{at}")).collect())
+        Ok(found.into_iter().map(|at| Name::File(format!("p{at}"))).collect())
     }
 
-    fn open(&mut self, partition: u32, name: &str, offset: u64) -> Result<(), Failure> {
-        let at = name[1..].parse().unwrap();
+    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
+        let at = name.to_string()[1..].parse().unwrap();
         self.open.insert(partition, (at, usize::try_from(offset).unwrap()));
         Ok(())
     }

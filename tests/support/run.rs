@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clicks::config::Pace;
 use clicks::failure::Failure;
-use clicks::files::results::log_path;
+use clicks::files::results::{ResultDirectory, log_path};
 use clicks::range::Range;
 use clicks::run::Job;
 use clicks::summary::Summary;
@@ -117,18 +117,22 @@ pub fn job(script: &Script, disk: &ForgetfulDisk, arrivals: &Arc<Arrivals>, how:
         source: Arc::new(move || Box::new(ScriptSource::new(&source, how.reversed))),
         followed: arrivals.is_live(),
         range: Range::default(),
-        output: directory(),
+        results: Arc::new(results(disk)),
         communication: CommunicationConfig::Process(how.workers),
         batch: how.batch,
-        disk: Arc::new(disk.clone()),
         stop: arrivals.stop(),
         connecting: Arc::default(),
         gauges: Gauges::default(),
         now: Arc::new(move || clock.now()),
         patience: std::time::Duration::ZERO,
         commit_every_ms: how.commit_every_ms,
-        lock: false,
     }
+}
+
+/// The results of every script on `disk`.
+pub fn results(disk: &ForgetfulDisk) -> ResultDirectory {
+    let disk = Arc::new(disk.clone());
+    ResultDirectory { disk, directory: directory(), job: JOB.to_owned(), lock: false }
 }
 
 /// Runs a job; a killed disk is no surprise.
