@@ -12,7 +12,7 @@ CARGO_FLAGS ?=
 CARGO_BUILD := --release $(CARGO_FLAGS)
 CLICKS := $(or $(CARGO_TARGET_DIR),target)/release/clicks
 
-.PHONY: demo test build bench deny clean
+.PHONY: demo test build bench kafka deny clean
 
 # A generator of clicks and the graph in one process, until Ctrl-C.
 #
@@ -25,20 +25,27 @@ demo: build
 
 # Everything that CI runs.
 test:
-	@scripts/need.sh cc cargo cargo-fmt cargo-clippy
+	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn
+	@scripts/kafka.sh jars >/dev/null
 	cargo fmt --all --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
 	cargo test $(CARGO_BUILD) --workspace $(ARGS)
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_BUILD) --workspace --no-deps
 
+# Kafka's client is C and C++, and builds with make.
 build:
-	@scripts/need.sh cc cargo
+	@scripts/need.sh cc c++ make cargo
 	cargo build $(CARGO_BUILD) --bin clicks
 
 # The graph and a plain loop over the same clicks.
 bench:
-	@scripts/need.sh cc cargo
+	@scripts/need.sh cc c++ make cargo java mvn
+	@scripts/kafka.sh jars >/dev/null
 	cargo bench $(CARGO_FLAGS) --bench graph -- $(ARGS)
+
+# A Kafka on localhost:9092, until Ctrl-C.
+kafka:
+	@scripts/kafka.sh run $(ARGS)
 
 # Licences, bans, sources and advisories of all dependencies.
 deny:

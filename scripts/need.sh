@@ -34,6 +34,17 @@ packages() {
         c++:dnf | c++:zypper) echo gcc-c++ ;;
         c++:pacman) echo gcc ;;
         c++:*) echo g++ ;;
+        java:apt-get)
+            # What is the default there is older than 17.
+            case "$(. /etc/os-release && echo "$ID${VERSION_ID:-}")" in
+                debian11 | ubuntu20.04 | ubuntu22.04) echo openjdk-17-jre-headless ;;
+                *) echo default-jre-headless ;;
+            esac
+            ;;
+        java:apk) echo openjdk17-jre-headless ;;
+        java:pacman) echo jre17-openjdk-headless ;;
+        java:*) echo java-21-openjdk-headless ;;
+        mvn:*) echo maven ;;
         pkg-config:dnf) echo pkgconf-pkg-config ;;
         pkg-config:apk | pkg-config:pacman) echo pkgconf ;;
         *) echo "$1" ;;
@@ -69,6 +80,18 @@ need_component() {
         "rustup component add $2"
 }
 
+# Whether tool $1 is there, and not too old.
+has_tool() {
+    has "$1" || return 1
+    [ "$1" = java ] || return 0
+    # 1.8.0_1 is the old way to say 8.
+    found=$(java -version 2>&1 | sed -n 's/.* version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1)
+    [ "${found:-0}" -ge 17 ] || {
+        echo "need: java is ${found:-of no known version}, and must be 17 or newer" >&2
+        return 1
+    }
+}
+
 missing=
 [ $# -gt 0 ] || set -- cc cargo
 for tool in "$@"; do
@@ -76,7 +99,7 @@ for tool in "$@"; do
         cargo) need_cargo ;;
         cargo-fmt) need_component fmt rustfmt ;;
         cargo-clippy) need_component clippy clippy ;;
-        *) has "$tool" || missing="$missing $tool" ;;
+        *) has_tool "$tool" || missing="$missing $tool" ;;
     esac
 done
 [ -n "$missing" ] || exit 0
@@ -94,5 +117,5 @@ line=$(command_of "$name" $wanted)
 printf 'need: missing:%s; running: %s\n' "$missing" "$line" >&2
 DEBIAN_FRONTEND=noninteractive sh -c "$line" >&2
 for tool in $missing; do
-    has "$tool" || fail "$tool is still missing after: $line"
+    has_tool "$tool" || fail "$tool is still missing after: $line"
 done
