@@ -16,9 +16,9 @@ use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
 pub use results::{ResultLog, RowFormat, Tail, TailFrom, Verify};
-pub use value::{Assignment, JobLocation, Position, job_name};
+pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
-use value::{directory, host};
+use value::host;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,18 +113,36 @@ pub struct ConfigArgs {
     /// The name of the job and of its result logs; without it `job.name` [default: clicks]
     #[arg(long, value_name = "NAME", value_parser = job_name)]
     pub job: Option<String>,
+
+    /// How Kafka is reached.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+}
+
+/// How Kafka is reached, where that is not in the configuration.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Kafka")]
+pub struct KafkaArgs {
+    /// Brokers; without it `kafka.brokers` [default: localhost:9092]
+    #[arg(long, short, value_name = "HOST:PORT,...")]
+    pub brokers: Option<String>,
+
+    /// A property for librdkafka, such as `security.protocol=SSL`; may be repeated
+    #[arg(short = 'X', value_name = "KEY=VALUE")]
+    pub properties: Vec<Property>,
 }
 
 /// Arguments that `run` and `replay` share.
 #[derive(Args, Debug)]
 pub struct Aggregate {
-    /// The clicks: a directory with a file for each partition
-    #[arg(long, short, value_name = "DIR", value_parser = directory)]
-    pub input: PathBuf,
+    /// The clicks: a directory with a file for each partition, or a topic as `kafka:TOPIC`, which
+    /// may be repeated
+    #[arg(long, short, value_name = "DIR|kafka:TOPIC", required = true)]
+    pub input: Vec<LogPlace>,
 
-    /// Where the job's result logs are, or are to be made
-    #[arg(long, short, value_name = "DIR", value_parser = directory)]
-    pub output: PathBuf,
+    /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
+    #[arg(long, short, value_name = "DIR|kafka:")]
+    pub output: ResultPlace,
 
     /// Print a line of numbers each second: throughput, frontier, what is held, memory
     #[arg(long)]
@@ -283,8 +301,9 @@ mod tests {
     fn wrong_use_is_refused_with_the_reason() {
         let run = "clicks run --input in --output out";
         for (line, reason) in [
-            ("clicks run --input in".to_owned(), "--output <DIR>"),
-            ("clicks run --input kafka:clicks --output out".to_owned(), "directories, not topics"),
+            ("clicks run --input in".to_owned(), "--output <DIR|kafka:>"),
+            ("clicks run --input kafka:a/b --output out".to_owned(), "a topic's name is"),
+            ("clicks run --input in --output kafka:ads".to_owned(), "named after the job"),
             (format!("{run} --job .ads"), "the first no dot"),
             (format!("{run} --set refresh"), "SECTION.KEY=VALUE"),
             (format!("{run} -w 0"), "1..=1024"),

@@ -113,8 +113,11 @@ impl Committer {
         self.positions.get(&partition).expect("a partition that tells was opened")
     }
 
-    /// The number of the next partition that appears.
-    pub fn next_partition(&self) -> u32 {
+    /// The number of the partition `name` that appears: its own in a single topic, else the next.
+    pub fn next_partition(&self, name: &Name) -> u32 {
+        if let Name::Partition { log: None, partition } = name {
+            return *partition;
+        }
         self.positions.last_key_value().map_or(0, |(partition, _)| partition + 1)
     }
 

@@ -12,6 +12,7 @@ pub mod failure;
 pub mod files;
 pub mod generate;
 pub mod jobs;
+pub mod kafka;
 pub mod log;
 pub mod numbers;
 pub mod outbox;

@@ -34,7 +34,11 @@ impl Range {
     /// # Errors
     ///
     /// When a partition that the obeyed job has read is missing, or an offset is of none.
-    pub fn first_positions(&self, names: Vec<Name>) -> Result<BTreeMap<u32, Position>, Failure> {
+    pub fn first_positions(
+        &self,
+        names: Vec<Name>,
+        first: &mut dyn FnMut(&Name) -> Result<u64, Failure>,
+    ) -> Result<BTreeMap<u32, Position>, Failure> {
         let mut unnamed: BTreeSet<Name> = names.into_iter().collect();
         let mut numbered: BTreeMap<u32, Name> = BTreeMap::new();
         for (number, position) in self.obeyed.iter().flat_map(|obeyed| obeyed.past.positions()) {
@@ -54,12 +58,15 @@ impl Range {
         if let Some(partition) = self.offsets.keys().find(|p| !numbered.contains_key(p)) {
             return Err(Failure::refused(format!("--from: there is no partition {partition}")));
         }
-        let first = |(number, name)| (number, self.first_position(number, name));
-        Ok(numbered.into_iter().map(first).collect())
+        let position = |(number, name)| {
+            let offset =
+                self.offsets.get(&number).map_or_else(|| first(&name), |offset| Ok(*offset));
+            Ok((number, self.first_position(number, name, offset?)))
+        };
+        numbered.into_iter().map(position).collect()
     }
 
-    fn first_position(&self, number: u32, name: Name) -> Position {
-        let offset = self.offsets.get(&number).copied().unwrap_or(0);
+    fn first_position(&self, number: u32, name: Name, offset: u64) -> Position {
         let position = Position::new(number, name, offset);
         match self.obeyed.as_ref().and_then(|obeyed| obeyed.clocks.get(&number)) {
             Some(known) => Position { clock: known.clock, jump: known.jump, ..position },

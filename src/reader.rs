@@ -103,7 +103,7 @@ impl<'p> Reader<'p> {
             if lead.committer.knows(&name) {
                 continue;
             }
-            let partition = lead.committer.next_partition();
+            let partition = lead.committer.next_partition(&name);
             let floors = vec![(0, lead.committer.epoch())];
             let start = Start { partition, floors, ..Start::default() };
             lead.committer.open(partition, Position::new(partition, name.clone(), 0));

@@ -14,6 +14,15 @@ pub trait Source {
     /// When the log cannot be looked at, or is not what it was.
     fn discover(&mut self) -> Result<Vec<Name>, Failure>;
 
+    /// The first offset that a partition still has.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be looked at.
+    fn first(&mut self, _: &Name) -> Result<u64, Failure> {
+        Ok(0)
+    }
+
     /// Begins to read the partition `name`, from `offset` on, as number `partition`.
     ///
     /// # Errors

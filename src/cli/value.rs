@@ -1,6 +1,7 @@
 //! Values of arguments: how each is read, and what is said of one that cannot be.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -50,8 +51,8 @@ const OFFSETS_WANTED: &str = "offsets are PARTITION=OFFSET,... in whole numbers,
 /// A job where its results are: `RESULTS/JOB`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobLocation {
-    /// The directory with the job's result logs.
-    pub results: PathBuf,
+    /// Where its result logs are.
+    pub results: ResultPlace,
     /// The job.
     pub job: String,
 }
@@ -61,10 +62,10 @@ impl FromStr for JobLocation {
 
     fn from_str(text: &str) -> Result<JobLocation, String> {
         let Some((results, job)) = text.rsplit_once('/') else {
-            return Err("it is a directory and a job, such as results/ads".to_owned());
+            return Err("it is results and a job, such as results/ads or kafka:/ads".to_owned());
         };
         let results = if results.is_empty() { "/" } else { results };
-        Ok(JobLocation { results: directory(results)?, job: job_name(job)? })
+        Ok(JobLocation { results: results.parse()?, job: job_name(job)? })
     }
 }
 
@@ -87,6 +88,25 @@ impl FromStr for Assignment {
     }
 }
 
+/// A property of librdkafka as `-X` takes it: `KEY=VALUE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// The property's name.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl FromStr for Property {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Property, &'static str> {
+        let wanted = "a property is KEY=VALUE, such as security.protocol=SSL";
+        let (key, value) = text.split_once('=').ok_or(wanted)?;
+        Ok(Property { key: key.trim().to_owned(), value: value.to_owned() })
+    }
+}
+
 /// A job's name: it begins the names of the job's logs.
 pub fn job_name(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
@@ -96,13 +116,82 @@ pub fn job_name(text: &str) -> Result<String, String> {
     Err("a job's name is 1 to 100 of A-Z a-z 0-9 . _ -, the first no dot".to_owned())
 }
 
-/// A directory; logs elsewhere are refused rather than taken for one.
+/// A log of clicks: a directory, or a topic as `kafka:TOPIC`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogPlace {
+    /// A directory with a file for each partition.
+    Directory(PathBuf),
+    /// A topic.
+    Topic(String),
+}
+
+impl FromStr for LogPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<LogPlace, String> {
+        match text.strip_prefix("kafka:") {
+            Some("") => Err("a topic has a name: kafka:TOPIC".to_owned()),
+            Some(topic) => topic_name(topic).map(LogPlace::Topic),
+            None => directory(text).map(LogPlace::Directory),
+        }
+    }
+}
+
+impl fmt::Display for LogPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogPlace::Directory(path) => path.display().fmt(f),
+            LogPlace::Topic(topic) => write!(f, "kafka:{topic}"),
+        }
+    }
+}
+
+/// Results: a directory, or topics named after the job as `kafka:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResultPlace {
+    /// A directory with the job's result logs.
+    Directory(PathBuf),
+    /// Topics.
+    Kafka,
+}
+
+impl FromStr for ResultPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ResultPlace, String> {
+        match text.strip_prefix("kafka:") {
+            Some("") => Ok(ResultPlace::Kafka),
+            Some(_) => {
+                Err("result topics are named after the job: kafka: and --job NAME".to_owned())
+            }
+            None => directory(text).map(ResultPlace::Directory),
+        }
+    }
+}
+
+impl fmt::Display for ResultPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResultPlace::Directory(path) => path.display().fmt(f),
+            ResultPlace::Kafka => f.write_str("kafka:"),
+        }
+    }
+}
+
+/// A topic's name, as Kafka allows it.
+pub(super) fn topic_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=249).contains(&text.len()) && text.chars().all(allowed) && !matches!(text, "." | "..") {
+        return Ok(text.to_owned());
+    }
+    Err("a topic's name is 1 to 249 of A-Z a-z 0-9 . _ -".to_owned())
+}
+
+/// A directory.
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     match text {
         "" => Err("a directory has a name".to_owned()),
-        topic if topic.starts_with("kafka:") => {
-            Err("this version reads and writes directories, not topics".to_owned())
-        }
+        topic if topic.starts_with("kafka:") => Err("it is a directory, not a topic".to_owned()),
         name => Ok(PathBuf::from(name)),
     }
 }
@@ -155,8 +244,11 @@ mod tests {
     #[test]
     fn a_job_is_named_with_its_results() {
         let location: JobLocation = "a/results/ads".parse().unwrap();
-        assert_eq!((location.results.to_str(), location.job.as_str()), (Some("a/results"), "ads"));
-        for text in ["ads", "results/", "results/.ads", "kafka:/ads"] {
+        assert_eq!(location.results, ResultPlace::Directory("a/results".into()));
+        assert_eq!(location.job, "ads");
+        let location: JobLocation = "kafka:/ads".parse().unwrap();
+        assert_eq!((location.results, location.job.as_str()), (ResultPlace::Kafka, "ads"));
+        for text in ["ads", "results/", "results/.ads", "kafka:clicks/ads"] {
             assert!(text.parse::<JobLocation>().is_err(), "{text}");
         }
     }

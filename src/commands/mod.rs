@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod generate;
+mod places;
 pub mod results;
 pub mod run;
 

@@ -4,40 +4,51 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clicks_dataflows::decode::Format;
+use clicks_dataflows::gauge::Gauge;
 use clicks_dataflows::ledger::Name;
-use clicks_dataflows::time::{Minute, Time};
+use clicks_dataflows::time::{MINUTE_MS, Minute, Time};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 
-use crate::cli::{Aggregate, JobLocation, Position, Replay, Run};
-use crate::commands::{config, listen, stop_flag};
+use crate::cli::{Aggregate, JobLocation, LogPlace, Position, Replay, Run};
+use crate::commands::{config, listen, places, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::files::input::{Directory, End, Until};
-use crate::files::results::ResultDirectory;
+use crate::kafka::client::Cluster;
+use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::past::Past;
 use crate::progress::Progress;
 use crate::range::{Obeyed, Range};
 use crate::run::Job;
+use crate::sink::Results;
 use crate::worker::monotonic_ms;
 
-/// Aggregates a directory to its end, or as it grows.
+/// Aggregates a directory to its end, or as it grows, or topics as they come.
 ///
 /// # Errors
 ///
 /// When the job is refused, or the outside world fails.
 pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let config = config(&run.aggregate.config)?;
-    let input = Directory::new(run.aggregate.input.clone(), &config.schema);
-    let end = if run.follow { End::Followed } else { End::Complete };
-    let total = if run.follow { None } else { Some(bytes(&input)?) };
-    let progress = progress(&run.aggregate, total, &input);
-    let results = ResultDirectory::new(run.aggregate.output.clone(), &config.job);
-    drive(Job::new(&config, input.input(end), Arc::new(results))?, &run.aggregate, progress)
+    let clicks = Clicks::new(&run.aggregate.input, &config)?;
+    let results = results(&run.aggregate, &config, &clicks)?;
+    let (input, progress) = match &clicks {
+        Clicks::Files(directory) => {
+            let end = if run.follow { End::Followed } else { End::Complete };
+            let total = if run.follow { None } else { Some(bytes(directory)?) };
+            (directory.input(end), progress(&run.aggregate, total, directory.read.clone()))
+        }
+        Clicks::Topics(topics) => {
+            (topics.input(), progress(&run.aggregate, None, Gauge::default()))
+        }
+    };
+    drive(Job::new(&config, input, results)?, &run.aggregate, progress)
 }
 
-/// Aggregates a directory again, between two positions.
+/// Aggregates a directory or topics again, between two positions.
 ///
 /// # Errors
 ///
@@ -45,12 +56,21 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
 pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let aggregate = &replay.aggregate;
     let config = config(&aggregate.config)?;
-    let input = Directory::new(aggregate.input.clone(), &config.schema);
-    let range = range(replay, &config)?;
-    let end = end(&input, &range, &replay.until)?;
-    let progress = progress(aggregate, Some(bytes(&input)?), &input);
-    let results = ResultDirectory::new(aggregate.output.clone(), &config.job);
-    let mut job = Job::new(&config, input.input(end), Arc::new(results))?;
+    let clicks = Clicks::new(&aggregate.input, &config)?;
+    let results = results(aggregate, &config, &clicks)?;
+    let mut range = range(replay, &config)?;
+    let (input, progress) = match &clicks {
+        Clicks::Files(directory) => {
+            let end = end(directory, &range, &replay.until)?;
+            let progress = progress(aggregate, Some(bytes(directory)?), directory.read.clone());
+            (directory.input(end), progress)
+        }
+        Clicks::Topics(topics) => {
+            let topics = between(topics, &mut range, replay, &config)?;
+            (topics.input(), progress(aggregate, None, Gauge::default()))
+        }
+    };
+    let mut job = Job::new(&config, input, results)?;
     match &replay.from {
         Position::Time(Time(from)) => {
             job.options.from = Minute::of(*from);
@@ -67,6 +87,101 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     }
     job.range = range;
     drive(job, aggregate, progress)
+}
+
+/// The clicks that a job reads.
+enum Clicks {
+    /// Files of a directory.
+    Files(Directory),
+    /// Topics.
+    Topics(InputTopics),
+}
+
+impl Clicks {
+    fn new(places: &[LogPlace], config: &Config) -> Result<Clicks, Failure> {
+        if let [LogPlace::Directory(path)] = places {
+            return Ok(Clicks::Files(Directory::new(path.clone(), &config.schema)));
+        }
+        let mut topics = Vec::new();
+        for place in places {
+            let LogPlace::Topic(topic) = place else {
+                return Err(Failure::refused(format!(
+                    "--input {place}: several inputs are topics, and one directory is all",
+                )));
+            };
+            if topics.contains(topic) {
+                return Err(Failure::refused(format!("--input {place} is given twice")));
+            }
+            topics.push(topic.clone());
+        }
+        if matches!(config.schema.format, Format::Csv { columns: None }) {
+            return Err(Failure::refused(
+                "input.columns: a topic has no header, so name its columns",
+            ));
+        }
+        let cluster = Cluster::new(&config.kafka)?;
+        Ok(Clicks::Topics(InputTopics::new(&cluster, &topics, &config.job)))
+    }
+
+    fn topics(&self) -> &[String] {
+        match self {
+            Clicks::Files(_) => &[],
+            Clicks::Topics(topics) => topics.lookout.topics(),
+        }
+    }
+}
+
+/// Where the job's results are.
+fn results(
+    aggregate: &Aggregate,
+    config: &Config,
+    clicks: &Clicks,
+) -> Result<Arc<dyn Results>, Failure> {
+    places::results(&aggregate.output, &config.job, config, clicks.topics())
+}
+
+/// The topics between the positions of a replay.
+fn between(
+    topics: &InputTopics,
+    range: &mut Range,
+    replay: &Replay,
+    config: &Config,
+) -> Result<InputTopics, Failure> {
+    let numbered = topics.numbered()?;
+    let mut ends = topics.lookout.ends();
+    if let Position::Offsets(offsets) = &replay.until {
+        for (number, offset) in offsets {
+            let place = numbered.get(number).ok_or_else(|| {
+                Failure::refused(format!("--until: there is no partition {number}"))
+            })?;
+            check_order(range, *number, *offset)?;
+            ends.insert(place.clone(), *offset);
+        }
+    } else if replay.until == Position::Start {
+        return Err(nothing_before());
+    }
+    if let Position::Time(Time(from)) = replay.from {
+        let options = &config.options;
+        let longest = u64::from(options.window_max()) * MINUTE_MS;
+        let time = Minute::of(from).start().saturating_sub(longest + options.ahead_max_ms);
+        let found = topics.lookout.at_time(time)?;
+        let offset = |place| found.get(place).copied().unwrap_or(0);
+        range.offsets = numbered.iter().map(|(number, place)| (*number, offset(place))).collect();
+    }
+    Ok(InputTopics { ends: Some(ends), ..topics.clone() })
+}
+
+fn check_order(range: &Range, number: u32, until: u64) -> Result<(), Failure> {
+    match range.offsets.get(&number) {
+        Some(from) if *from > until => Err(Failure::refused(format!(
+            "--from {number}={from} is after --until {number}={until}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn nothing_before() -> Failure {
+    Failure::refused("--until start: there is nothing to replay before the start")
 }
 
 /// What part of the past is told, and whose marks are obeyed.
@@ -105,7 +220,7 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
     }
     if let Position::Offsets(offsets) = until {
         let names = ends.keys().cloned().map(Name::File);
-        let positions = range.first_positions(names.collect())?;
+        let positions = range.first_positions(names.collect(), &mut |_| Ok(0))?;
         for (partition, offset) in offsets {
             let Some(name) = positions.get(partition).and_then(|position| position.file.clone())
             else {
@@ -113,16 +228,11 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
                     "--until: there is no partition {partition}"
                 )));
             };
-            let from = range.offsets.get(partition).copied().unwrap_or(0);
-            if from > *offset {
-                return Err(Failure::refused(format!(
-                    "--from {partition}={from} is after --until {partition}={offset}"
-                )));
-            }
+            check_order(range, *partition, *offset)?;
             ends.insert(name, Until::Offset(*offset));
         }
     } else if *until == Position::Start {
-        return Err(Failure::refused("--until start: there is nothing to replay before the start"));
+        return Err(nothing_before());
     }
     Ok(End::At(ends))
 }
@@ -130,12 +240,9 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
 /// The job whose marks are obeyed, if it reads its input as this one does.
 fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obeyed, Failure> {
     let JobLocation { results, job } = location;
-    let directory = ResultDirectory::new(results.clone(), job);
-    let Some(past) = Past::read(&directory)? else {
-        return Err(Failure::refused(format!(
-            "--marks-of: there is no job {job} in {}",
-            results.display()
-        )));
+    let theirs_results = places::results(results, job, config, &[])?;
+    let Some(past) = Past::read(&*theirs_results)? else {
+        return Err(Failure::refused(format!("--marks-of: there is no job {job} in {results}")));
     };
     let (theirs, ours) = (&past.opening().meaning, config.meaning());
     for key in ["refresh", "input"] {
@@ -148,7 +255,7 @@ fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obey
         }
     }
     let clocks = match &replay.from {
-        Position::Offsets(offsets) => past.positions_at(&directory, offsets)?,
+        Position::Offsets(offsets) => past.positions_at(&*theirs_results, offsets)?,
         _ => BTreeMap::new(),
     };
     Ok(Obeyed { past, clocks })
@@ -159,8 +266,8 @@ fn bytes(input: &Directory) -> Result<u64, Failure> {
     input.bytes().map_err(Failure::as_refused)
 }
 
-fn progress(aggregate: &Aggregate, total: Option<u64>, input: &Directory) -> Progress {
-    Progress::new(total, input.read.clone(), aggregate.stats, aggregate.no_progress)
+fn progress(aggregate: &Aggregate, total: Option<u64>, read: Gauge) -> Progress {
+    Progress::new(total, read, aggregate.stats, aggregate.no_progress)
 }
 
 fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<ExitCode, Failure> {

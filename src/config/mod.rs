@@ -103,6 +103,13 @@ impl Config {
         for assignment in &args.set {
             settings.lay_flag("--set", &assignment.key, &assignment.value)?;
         }
+        if let Some(brokers) = &args.kafka.brokers {
+            settings.lay_flag("--brokers", "kafka.brokers", brokers)?;
+        }
+        for property in &args.kafka.properties {
+            let key = format!("kafka.properties.{}", property.key);
+            settings.lay_flag("-X", &key, &property.value)?;
+        }
         if let Some(job) = &args.job {
             settings.lay_flag("--job", "job.name", job)?;
         }

@@ -1,0 +1,260 @@
+//! Topics as a source: each partition from a queue of its own, to its true end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ledger::Name;
+use rdkafka::error::RDKafkaErrorCode;
+
+use crate::failure::Failure;
+use crate::kafka::client::{Cluster, Consumer};
+use crate::kafka::fetch::{Fetched, Queue};
+use crate::kafka::lookout::{Extent, Lookout, Place};
+use crate::run::Input;
+use crate::source::{Piece, Poll, Polled, Source};
+
+/// Bytes that are fetched ahead of all partitions together, at least and at most of one.
+const AHEAD_BYTES: usize = 256 << 20;
+const AHEAD_BYTES_OF_ONE: (usize, usize) = (256 << 10, 32 << 20);
+
+/// Between so many polls of partitions, what the client has to say is heard.
+const POLLS: u64 = 64;
+
+/// The topics that a job reads.
+#[derive(Clone)]
+pub struct InputTopics {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Which partitions there are, and where they end.
+    pub lookout: Arc<Lookout>,
+    /// The job, as which groups of lag tools know it.
+    pub job: String,
+    /// Where each partition ends, if it ends.
+    pub ends: Option<BTreeMap<Place, u64>>,
+}
+
+impl InputTopics {
+    /// `topics` of `cluster`, for ever.
+    pub fn new(cluster: &Cluster, topics: &[String], job: &str) -> InputTopics {
+        InputTopics {
+            cluster: cluster.clone(),
+            lookout: Lookout::new(cluster, topics),
+            job: job.to_owned(),
+            ends: None,
+        }
+    }
+
+    /// The number and place of each partition, as a new job numbers them.
+    ///
+    /// # Errors
+    ///
+    /// When a topic is not there.
+    pub fn numbered(&self) -> Result<BTreeMap<u32, Place>, Failure> {
+        let places = self.lookout.extents()?.into_keys();
+        let mut named: Vec<(Name, Place)> =
+            places.map(|place| (self.name(&place), place)).collect();
+        named.sort();
+        Ok((0..).zip(named.into_iter().map(|(_, place)| place)).collect())
+    }
+
+    /// As what a job reads.
+    pub fn input(&self) -> Input {
+        let topics = self.clone();
+        Input {
+            name: self.lookout.topics().join(", "),
+            followed: self.ends.is_none(),
+            source: Arc::new(move || Box::new(TopicSource::new(topics.clone()))),
+        }
+    }
+
+    /// What a partition is called: its topic is named where there are several.
+    pub fn name(&self, place: &Place) -> Name {
+        let several = self.lookout.topics().len() > 1;
+        let log = several.then(|| place.topic.clone());
+        Name::Partition { log, partition: place.partition }
+    }
+
+    /// Where the partition `name` is.
+    fn place(&self, name: &Name) -> Result<Place, Failure> {
+        let topics = self.lookout.topics();
+        match name {
+            Name::Partition { log: None, partition } if topics.len() == 1 => {
+                Ok(Place { topic: topics[0].clone(), partition: *partition })
+            }
+            Name::Partition { log: Some(log), partition } if topics.contains(log) => {
+                Ok(Place { topic: log.clone(), partition: *partition })
+            }
+            _ => Err(Failure::refused(format!(
+                "the job has read {name}, which is none of its input now ({}): give it back, or \
+                 start a new job with --job",
+                topics.join(", "),
+            ))),
+        }
+    }
+}
+
+/// Topics as a source of one worker.
+pub struct TopicSource {
+    topics: InputTopics,
+    known: BTreeSet<Place>,
+    consumer: Option<Rc<Consumer>>,
+    open: BTreeMap<u32, Open>,
+    polls: u64,
+}
+
+/// A partition that is read.
+struct Open {
+    queue: Queue,
+    place: Place,
+    next: u64,
+    until: Option<u64>,
+    /// The look that had begun when it last yielded something.
+    taken: u64,
+}
+
+impl TopicSource {
+    /// Reads `topics`.
+    pub fn new(topics: InputTopics) -> TopicSource {
+        let (known, open) = (BTreeSet::new(), BTreeMap::new());
+        TopicSource { topics, known, consumer: None, open, polls: 0 }
+    }
+
+    fn consumer(&mut self, partitions: usize) -> Result<Rc<Consumer>, Failure> {
+        if let Some(consumer) = &self.consumer {
+            return Ok(Rc::clone(consumer));
+        }
+        let (least, most) = AHEAD_BYTES_OF_ONE;
+        let bytes = (AHEAD_BYTES / partitions.max(1)).clamp(least, most);
+        let consumer = self.topics.cluster.consumer(&[
+            ("group.id", &self.topics.job),
+            ("isolation.level", "read_committed"),
+            ("enable.partition.eof", "true"),
+            ("fetch.wait.max.ms", "100"),
+            ("queued.max.messages.kbytes", &(bytes >> 10).to_string()),
+        ])?;
+        let consumer = Rc::new(consumer);
+        self.consumer = Some(Rc::clone(&consumer));
+        Ok(consumer)
+    }
+}
+
+impl Source for TopicSource {
+    fn discover(&mut self) -> Result<Vec<Name>, Failure> {
+        let extents = self.topics.lookout.extents()?;
+        let new = extents.into_keys().filter(|place| self.known.insert(place.clone()));
+        let mut names: Vec<Name> = new.map(|place| self.topics.name(&place)).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn first(&mut self, name: &Name) -> Result<u64, Failure> {
+        let place = self.topics.place(name)?;
+        let extents = self.topics.lookout.extents()?;
+        Ok(extents.get(&place).map_or(0, |extent| extent.low))
+    }
+
+    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
+        let place = self.topics.place(name)?;
+        let extents = self.topics.lookout.extents()?;
+        let Some(Extent { low, end, .. }) = extents.get(&place).copied() else {
+            return Err(Failure::refused(format!(
+                "partition {} of topic {} is missing, but was read before",
+                place.partition, place.topic,
+            )));
+        };
+        if !(low..=end).contains(&offset) {
+            return Err(out_of_log(&place, offset, (low, end)));
+        }
+        let consumer = self.consumer(extents.len())?;
+        let queue = Queue::open(&consumer, &place.topic, place.partition, offset)?;
+        let until = self.topics.ends.as_ref().map(|ends| ends.get(&place).copied().unwrap_or(0));
+        let taken = self.topics.lookout.begun();
+        self.open.insert(partition, Open { queue, place, next: offset, until, taken });
+        Ok(())
+    }
+
+    fn poll(
+        &mut self,
+        partition: u32,
+        limit: usize,
+        take: &mut dyn FnMut(Piece<'_>),
+    ) -> Result<Polled, Failure> {
+        let lookout = &self.topics.lookout;
+        let health = self.topics.cluster.health();
+        self.polls += 1;
+        if self.polls.is_multiple_of(POLLS)
+            && let Some(consumer) = &self.consumer
+            && let Some(Err(error)) = consumer.poll(Duration::ZERO)
+        {
+            health.lost(&error.to_string());
+        }
+        let open = self.open.get_mut(&partition).expect("a polled partition is open");
+        let begun = lookout.begun();
+        let (mut next, mut failed) = (open.next, None);
+        let until = open.until.unwrap_or(u64::MAX);
+        open.queue.take(limit, Duration::ZERO, &mut |fetched| match fetched {
+            Fetched::Record { offset, time, value } if offset < until => {
+                let bytes = value.len() as u64;
+                take(Piece::Record(Record { offset, log_time: time, value, bytes }));
+                next = offset + 1;
+            }
+            Fetched::Record { .. } => next = until,
+            Fetched::End(offset) => next = next.max(offset.min(until)),
+            Fetched::Error(error) => failed = Some(error),
+        });
+        if next > open.next {
+            (open.next, open.taken) = (next, begun);
+        }
+        if let Some(error) = failed {
+            open.explain(error, lookout)?;
+            health.lost(&error.to_string());
+        }
+        if next >= until {
+            return Ok(Polled { next, poll: Poll::Finished });
+        }
+        let poll = match lookout.extent(&open.place)? {
+            Some(extent) if extent.look > open.taken && next >= extent.end => Poll::AtEnd,
+            _ => Poll::More,
+        };
+        Ok(Polled { next, poll })
+    }
+}
+
+impl Open {
+    /// What ends the run because of `error`; others pass.
+    fn explain(&self, error: RDKafkaErrorCode, lookout: &Lookout) -> Result<(), Failure> {
+        let Place { topic, partition } = &self.place;
+        match error {
+            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
+                let extent = lookout.extent(&self.place)?.unwrap_or_default();
+                Err(out_of_log(&self.place, self.next, (extent.low, extent.end)))
+            }
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed => Err(Failure::refused(format!(
+                "cannot read partition {partition} of topic {topic}: {error}",
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn out_of_log(place: &Place, needed: u64, (low, end): (u64, u64)) -> Failure {
+    let Place { topic, partition } = place;
+    let why = match needed < low {
+        true => {
+            "its records have been deleted, so clicks would be lost: read them from elsewhere \
+                 with a new job, or keep records longer (retention.ms) than the job's horizon"
+        }
+        false => {
+            "the topic was deleted and made again, or has lost records: a new topic needs a \
+                  new job (--job)"
+        }
+    };
+    Failure::refused(format!(
+        "partition {partition} of topic {topic}: offset {needed} is needed, but {low} to {end} are \
+         there; {why}",
+    ))
+}
