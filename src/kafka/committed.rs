@@ -10,12 +10,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use rdkafka::Offset;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::fetch::{Fetched, Queue};
 use crate::kafka::lookout::{Place, ask};
+
+/// The group of readers, which commits nothing.
+pub const GROUP: &str = "clicks-reader";
 
 /// Records taken at once.
 const BATCH: usize = 1000;
@@ -63,21 +67,31 @@ pub struct Committed {
     waits: u32,
 }
 
-/// A reader of committed records of so many partitions.
+/// A reader of committed records of `topics`, of which so many partitions will be read.
 ///
 /// # Errors
 ///
-/// When librdkafka refuses a property.
-pub fn reader(cluster: &Cluster, group: &str, partitions: usize) -> Result<Rc<Consumer>, Failure> {
+/// When librdkafka refuses a property, or no broker answers.
+pub fn reader(
+    cluster: &Cluster,
+    topics: &[&str],
+    partitions: usize,
+) -> Result<Rc<Consumer>, Failure> {
     let (least, most) = AHEAD_BYTES_OF_ONE;
     let bytes = (AHEAD_BYTES / partitions.max(1)).clamp(least, most);
-    Ok(Rc::new(cluster.consumer(&[
-        ("group.id", group),
+    let consumer = cluster.consumer(&[
+        ("group.id", GROUP),
         ("isolation.level", "read_committed"),
         ("enable.partition.eof", "true"),
         ("fetch.wait.max.ms", "10"),
         ("queued.max.messages.kbytes", &(bytes >> 10).to_string()),
-    ])?))
+    ])?;
+    for topic in topics {
+        // Unasked, the client looks for leaders once a second.
+        let metadata = consumer.fetch_metadata(Some(topic), PATIENCE);
+        metadata.attempt(|| format!("cannot find topic {topic} at {}", cluster.brokers()))?;
+    }
+    Ok(Rc::new(consumer))
 }
 
 /// Asks for the first offsets and the ends of partitions.
@@ -92,9 +106,9 @@ impl Ends {
     /// # Errors
     ///
     /// When librdkafka refuses a property.
-    pub fn new(cluster: &Cluster, group: &str) -> Result<Ends, Failure> {
+    pub fn new(cluster: &Cluster) -> Result<Ends, Failure> {
         let all =
-            cluster.consumer(&[("group.id", group), ("isolation.level", "read_uncommitted")])?;
+            cluster.consumer(&[("group.id", GROUP), ("isolation.level", "read_uncommitted")])?;
         Ok(Ends { all, brokers: cluster.brokers().to_owned() })
     }
 

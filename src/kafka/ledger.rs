@@ -34,12 +34,12 @@ pub fn last(cluster: &Cluster, topic: &str) -> Result<Option<Vec<u8>>, Failure> 
 /// Reads from `span` offsets before the end, or all; whether nothing precedes what is read.
 fn open(cluster: &Cluster, topic: &str, span: Option<u64>) -> Result<(Committed, bool), Failure> {
     let place = Place { topic: topic.to_owned(), partition: 0 };
-    let ends = Ends::new(cluster, topic)?;
+    let ends = Ends::new(cluster)?;
     let places = [place];
     let low = ends.lows(&places)?[&places[0]];
     let end = ends.ends(&places)?[&places[0]];
     let [place] = places;
     let next = span.map_or(low, |span| low.max(end.saturating_sub(span)));
-    let consumer = reader(cluster, topic, 1)?;
+    let consumer = reader(cluster, &[topic], 1)?;
     Ok((Committed::open(&consumer, place, next, end)?, next == low))
 }

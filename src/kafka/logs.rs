@@ -12,7 +12,7 @@ use rdkafka::consumer::Consumer as _;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
-use crate::kafka::committed::{Committed, Ends, Next, Taken, offsets, reader};
+use crate::kafka::committed::{Committed, Ends, GROUP, Next, Taken, offsets, reader};
 use crate::kafka::lookout::Place;
 use crate::kafka::merged::Merged;
 use crate::kafka::policy::is_compacted;
@@ -34,7 +34,7 @@ impl JobTopics {
     /// How many partitions each topic has.
     fn widths(&self) -> Result<BTreeMap<String, u32>, Failure> {
         let brokers = self.cluster.brokers();
-        let client = self.cluster.consumer(&[("group.id", "clicks-reader")])?;
+        let client = self.cluster.consumer(&[("group.id", GROUP)])?;
         let metadata = client.fetch_metadata(None, PATIENCE);
         let metadata = metadata.attempt(|| format!("cannot reach Kafka at {brokers}"))?;
         let widths = metadata.topics().iter().map(|topic| {
@@ -72,9 +72,12 @@ impl Jobs for JobTopics {
                 )));
             }
         }
-        let ends = Rc::new(Ends::new(&self.cluster, "clicks-reader")?);
+        let ends = Rc::new(Ends::new(&self.cluster)?);
         let total = partitions.iter().sum::<u32>() + 1;
-        let consumer = reader(&self.cluster, "clicks-reader", total as usize)?;
+        let topics = ["ledger", "counts", "ranks", "rejects"].map(|log| topic(job, log));
+        let known = topics.iter().map(String::as_str).filter(|topic| widths.contains_key(*topic));
+        let known: Vec<&str> = known.collect();
+        let consumer = reader(&self.cluster, &known, total as usize)?;
         let ledger = Place { topic: topic(job, "ledger"), partition: 0 };
         let (first, end) = {
             let places = [ledger.clone()];
