@@ -3,18 +3,24 @@
 //! ```text
 //! lookout ─▶ which partitions there are, and where they truly end
 //! fetch   ─▶ source ─▶ Reader … Committer ─▶ sink ─▶ one transaction for each commit
+//!    └─────▶ committed ─▶ the ledger; merged ─▶ the rows of its commits, as one log
 //! ```
 //!
 //! Offsets are taken from the ledger, never from a consumer group: consumers are assigned their
 //! partitions by us, and there is no rebalancing.
 
 pub mod client;
+mod committed;
 pub mod failpoint;
 mod fetch;
 mod health;
 mod ledger;
+pub mod logs;
 pub mod lookout;
+mod merged;
 mod partition;
+mod placed;
+mod policy;
 pub mod results;
 mod sink;
 pub mod source;
