@@ -69,8 +69,9 @@ impl FromStr for JobLocation {
     }
 }
 
-/// A setting as `--set` takes it: `SECTION.KEY=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting as `--set` takes it: `SECTION.KEY=VALUE`. It is shown without its value, which may be
+/// a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// Section and key.
     pub key: String,
@@ -88,13 +89,26 @@ impl FromStr for Assignment {
     }
 }
 
-/// A property of librdkafka as `-X` takes it: `KEY=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=..", self.key)
+    }
+}
+
+/// A property of librdkafka as `-X` takes it: `KEY=VALUE`. It is shown without its value, which may
+/// be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Property {
     /// The property's name.
     pub key: String,
     /// Its value.
     pub value: String,
+}
+
+impl fmt::Debug for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=..", self.key)
+    }
 }
 
 impl FromStr for Property {

@@ -47,9 +47,11 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// The configuration, or why there is none.
 fn config(args: &ConfigArgs) -> Result<Config, Failure> {
-    Config::load(args, std::env::vars_os())
+    let config = Config::load(args, std::env::vars_os())
         .attempt(|| "the configuration is refused".to_owned())
-        .map_err(Failure::as_refused)
+        .map_err(Failure::as_refused)?;
+    config.warnings().iter().for_each(|warning| log::say(warning));
+    Ok(config)
 }
 
 /// A flag that SIGINT and SIGTERM set; the second signal ends the program at once.

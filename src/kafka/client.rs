@@ -1,6 +1,7 @@
 //! Clients of Kafka: what is set for all of them, and what they say.
 //!
-//! What the user sets goes to librdkafka as it is, but for what exactness rests on: that is refused.
+//! What the user sets goes to librdkafka as it is, and counts more than what is set here; but what
+//! exactness rests on is not his to set, and was refused with the configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +14,10 @@ use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
-use crate::config::Kafka;
+use crate::config::{Kafka, is_owned};
 use crate::failure::Failure;
 use crate::kafka::health::Health;
+use crate::kafka::properties::{complete, refusal, secrets, without};
 
 /// How long a question to the brokers may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -29,6 +31,7 @@ pub type Producer = BaseProducer<Voice>;
 /// A Kafka cluster, and how it is reached.
 #[derive(Clone, Debug)]
 pub struct Cluster {
+    /// What the user set, with what was in files.
     kafka: Kafka,
     health: Arc<Health>,
 }
@@ -38,9 +41,9 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// When a property is ours to set, or a file with a secret cannot be read.
+    /// When librdkafka does not take a property, or a file with a secret cannot be read.
     pub fn new(kafka: &Kafka) -> Result<Cluster, Failure> {
-        Ok(Cluster { kafka: kafka.clone(), health: Arc::default() })
+        Ok(Cluster { kafka: complete(kafka)?, health: Arc::default() })
     }
 
     /// Whether it can be reached.
@@ -66,7 +69,7 @@ impl Cluster {
             ("enable.auto.offset.store", "false"),
             ("fetch.queue.backoff.ms", "1"),
         ];
-        self.create("kafka.consumer", &self.kafka.consumer, &[&common, ours].concat())
+        self.create(&self.kafka.consumer, &[&common, ours].concat())
     }
 
     /// A producer with these settings of ours.
@@ -75,7 +78,7 @@ impl Cluster {
     ///
     /// When librdkafka refuses a property.
     pub fn producer(&self, ours: &[(&str, &str)]) -> Result<Producer, Failure> {
-        self.create("kafka.producer", &self.kafka.producer, ours)
+        self.create(&self.kafka.producer, ours)
     }
 
     /// A client that makes and describes topics.
@@ -84,13 +87,12 @@ impl Cluster {
     ///
     /// When librdkafka refuses a property.
     pub fn admin(&self) -> Result<AdminClient<Voice>, Failure> {
-        self.create("kafka.properties", &BTreeMap::new(), &[])
+        self.create(&BTreeMap::new(), &[])
     }
 
     fn create<C: FromClientConfigAndContext<Voice>>(
         &self,
-        table: &str,
-        special: &BTreeMap<String, String>,
+        side: &BTreeMap<String, String>,
         ours: &[(&str, &str)],
     ) -> Result<C, Failure> {
         let mut config = ClientConfig::new();
@@ -98,37 +100,37 @@ impl Cluster {
         config.set("bootstrap.servers", &self.kafka.brokers);
         config.set("client.id", "clicks");
         config.set("reconnect.backoff.max.ms", "1000");
-        for (name, value) in self.kafka.properties.iter().chain(special) {
-            config.set(name, value);
-        }
         for (name, value) in ours {
             config.set(*name, *value);
         }
-        let voice = Voice { health: Arc::clone(&self.health) };
-        config.create_with_context(voice).map_err(|error| match error {
-            KafkaError::ClientConfig(_, why, name, _) => {
-                Failure::refused(format!("{table}: librdkafka refuses {name}: {why}"))
-            }
-            error => Failure::new(format!("cannot make a client of Kafka: {error}")),
-        })
+        let theirs = self.kafka.properties.iter().chain(side);
+        for (name, value) in theirs.filter(|(name, _)| !is_owned(name)) {
+            config.set(name, value);
+        }
+        let (health, secrets) = (Arc::clone(&self.health), secrets(&self.kafka));
+        config
+            .create_with_context(Voice { health, secrets })
+            .map_err(|error| refusal(&self.kafka, &error))
     }
 }
 
 /// What a client has to say, and what became of what a producer sent.
 pub struct Voice {
     health: Arc<Health>,
+    /// What it must not say.
+    secrets: Vec<String>,
 }
 
 impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         use RDKafkaLogLevel as Level;
         if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
-            self.health.lost(message);
+            self.health.lost(&without(&self.secrets, message));
         }
     }
 
     fn error(&self, _: KafkaError, reason: &str) {
-        self.health.lost(reason);
+        self.health.lost(&without(&self.secrets, reason));
     }
 }
 

@@ -21,6 +21,7 @@ mod merged;
 mod partition;
 mod placed;
 mod policy;
+mod properties;
 pub mod results;
 mod sink;
 pub mod source;
