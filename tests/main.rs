@@ -27,5 +27,7 @@ mod positions;
 mod crashes;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
+// Topics are made as a job needs them, and a job refuses those that it cannot commit to.
+mod topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;

@@ -201,6 +201,11 @@ pub(super) fn topic_name(text: &str) -> Result<String, String> {
     Err("a topic's name is 1 to 249 of A-Z a-z 0-9 . _ -".to_owned())
 }
 
+/// A topic of clicks, with or without `kafka:` before it.
+pub(super) fn topic_of_clicks(text: &str) -> Result<String, String> {
+    topic_name(text.strip_prefix("kafka:").unwrap_or(text))
+}
+
 /// A directory.
 pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     match text {

@@ -5,6 +5,7 @@ pub mod generate;
 mod places;
 pub mod results;
 pub mod run;
+pub mod topics;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut command, "clicks", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),
     }

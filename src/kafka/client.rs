@@ -56,6 +56,12 @@ impl Cluster {
         &self.kafka.brokers
     }
 
+    /// What the user set of a property of producers.
+    pub fn producer_property(&self, name: &str) -> Option<&str> {
+        let Kafka { producer, properties, .. } = &self.kafka;
+        producer.get(name).or(properties.get(name)).map(String::as_str)
+    }
+
     /// A consumer with these settings of ours.
     ///
     /// # Errors

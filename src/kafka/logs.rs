@@ -11,11 +11,11 @@ use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 
 use crate::failure::{Attempt, Failure};
+use crate::kafka::admin::is_compacted;
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::committed::{Committed, Ends, GROUP, Next, Taken, offsets, reader};
 use crate::kafka::lookout::Place;
 use crate::kafka::merged::Merged;
-use crate::kafka::policy::is_compacted;
 use crate::kafka::results::topic;
 use crate::logs::{Jobs, Logs, Missing, RowLog, Rows};
 

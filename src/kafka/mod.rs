@@ -9,6 +9,8 @@
 //! Offsets are taken from the ledger, never from a consumer group: consumers are assigned their
 //! partitions by us, and there is no rebalancing.
 
+pub mod admin;
+pub mod checks;
 pub mod client;
 mod committed;
 pub mod failpoint;
@@ -20,9 +22,9 @@ pub mod lookout;
 mod merged;
 mod partition;
 mod placed;
-mod policy;
 mod properties;
 pub mod results;
 mod sink;
 pub mod source;
+pub mod topics;
 mod transaction;
