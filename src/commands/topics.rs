@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use crate::cli::{Topics, TopicsCommand, TopicsCreate};
 use crate::commands::config;
 use crate::config::Config;
-use crate::failure::{Attempt, Failure, Kind};
+use crate::failure::{Failure, Kind};
 use crate::kafka::admin::{Admin, Extent};
 use crate::kafka::checks::clicks_notes;
 use crate::kafka::client::Cluster;
@@ -100,8 +100,12 @@ impl Compared {
         let mut wrong = self.wanted.len() - self.wanted.iter().filter(will_be).count();
         for (wanted, settings) in there.into_iter().zip(self.admin.settings(&names)?) {
             let topic = &wanted.topic;
-            let settings =
-                settings.attempt(|| format!("cannot read the settings of topic {topic}"))?;
+            let settings = settings.ok_or_else(|| {
+                Failure::new(format!(
+                    "cannot read the settings of topic {topic}: this user may not \
+                     (DescribeConfigs)",
+                ))
+            })?;
             let extent = &self.there[topic];
             let differences = wanted.differences(extent, &settings);
             for difference in &differences {

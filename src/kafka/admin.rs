@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, PATIENCE, Voice};
@@ -20,8 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How long a new topic may take to come up.
 const PATIENCE_MS: Millis = 15_000;
 
-/// Settings of a topic, in Kafka's words; why they are not known, if they are not.
-pub type Settings = Result<BTreeMap<String, String>, RDKafkaErrorCode>;
+/// Settings of a topic, in Kafka's words.
+pub type Settings = BTreeMap<String, String>;
 
 /// A topic that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Extent {
 /// A client that makes and describes topics.
 pub struct Admin {
     client: AdminClient<Voice>,
-    brokers: String,
+    cluster: Cluster,
 }
 
 impl Admin {
@@ -47,7 +47,7 @@ impl Admin {
     ///
     /// When librdkafka refuses a property.
     pub fn new(cluster: &Cluster) -> Result<Admin, Failure> {
-        Ok(Admin { client: cluster.admin()?, brokers: cluster.brokers().to_owned() })
+        Ok(Admin { client: cluster.admin()?, cluster: cluster.clone() })
     }
 
     /// Those of `topics` that are there.
@@ -56,8 +56,7 @@ impl Admin {
     ///
     /// When no broker answers.
     pub fn extents(&self, topics: &[&str]) -> Result<BTreeMap<String, Extent>, Failure> {
-        let metadata = self.client.inner().fetch_metadata(None, PATIENCE);
-        let metadata = metadata.attempt(|| format!("cannot reach Kafka at {}", self.brokers))?;
+        let metadata = self.cluster.reach()?;
         let asked = metadata.topics().iter().filter(|topic| topics.contains(&topic.name()));
         let found = asked.filter(|topic| !topic.partitions().is_empty()).map(|topic| {
             let partitions = topic.partitions();
@@ -72,23 +71,27 @@ impl Admin {
         Ok(found.collect())
     }
 
-    /// The settings of each of `topics`, in their order.
+    /// The settings of each of `topics`, in their order; none if they are not told to this user, or
+    /// there is no such topic.
     ///
     /// # Errors
     ///
     /// When no broker answers.
-    pub fn settings(&self, topics: &[&str]) -> Result<Vec<Settings>, Failure> {
+    pub fn settings(&self, topics: &[&str]) -> Result<Vec<Option<Settings>>, Failure> {
         if topics.is_empty() {
             return Ok(Vec::new());
         }
         let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let found = wait(self.client.describe_configs(&asked, &options));
-        let found =
-            found.attempt(|| format!("cannot ask for settings of topics at {}", self.brokers))?;
+        let brokers = self.cluster.brokers();
+        let found = found.attempt(|| format!("cannot ask for settings of topics at {brokers}"))?;
         let known = found.into_iter().map(|resource| {
-            let entries = resource?.entries.into_iter();
-            Ok(entries.filter_map(|entry| Some((entry.name, entry.value?))).collect())
+            let entries = resource.ok()?.entries.into_iter();
+            let settings: Settings =
+                entries.filter_map(|entry| Some((entry.name, entry.value?))).collect();
+            // rdkafka leaves out why there are none; a topic has some.
+            Some(settings).filter(|settings| !settings.is_empty())
         });
         Ok(known.collect())
     }
@@ -99,7 +102,7 @@ impl Admin {
     ///
     /// When the brokers will not have it, or it does not come up.
     pub fn create(&self, new: &New, only_asks: bool) -> Result<(), Failure> {
-        let attempt = || format!("cannot make topic {} at {}", new.topic, self.brokers);
+        let attempt = || format!("cannot make topic {} at {}", new.topic, self.cluster.brokers());
         let partitions = i32::try_from(new.partitions).attempt(attempt)?;
         let replication = TopicReplication::Fixed(new.replication.map_or(-1, i32::from));
         let mut topic = NewTopic::new(&new.topic, partitions, replication);
@@ -123,7 +126,7 @@ impl Admin {
                 return Ok(());
             }
             if monotonic_ms() > until {
-                let brokers = &self.brokers;
+                let brokers = self.cluster.brokers();
                 return Err(Failure::new(format!("topic {topic} at {brokers} does not come up")));
             }
             std::thread::sleep(LOOK_EVERY);
@@ -150,14 +153,17 @@ pub struct New {
 ///
 /// When the brokers do not answer, or will not say.
 pub fn is_compacted(cluster: &Cluster, topic: &str) -> Result<bool, Failure> {
-    let attempt = || format!("cannot find out whether topic {topic} is compacted");
-    let found = Admin::new(cluster)?.settings(&[topic])?.pop();
-    let settings = found.ok_or_else(|| Failure::new(attempt()))?.attempt(attempt)?;
-    Ok(compacts(&settings))
+    let settings = Admin::new(cluster)?.settings(&[topic])?.pop().flatten();
+    settings.map(|settings| compacts(&settings)).ok_or_else(|| {
+        Failure::new(format!(
+            "cannot find out whether topic {topic} is compacted: this user may not read its \
+             settings (DescribeConfigs)",
+        ))
+    })
 }
 
 /// Whether a topic with these settings keeps only the newest record of each key.
-pub fn compacts(settings: &BTreeMap<String, String>) -> bool {
+pub fn compacts(settings: &Settings) -> bool {
     let policy = settings.get("cleanup.policy").map_or("", String::as_str);
     policy.split(',').any(|word| word.trim() == "compact")
 }

@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 
 use clicks_dataflows::click::QUOTE_BYTES_MAX;
 use clicks_dataflows::options::Options;
-use rdkafka::error::RDKafkaErrorCode;
 
 use crate::duration::Duration;
 use crate::failure::Failure;
-use crate::kafka::admin::{Admin, compacts};
+use crate::kafka::admin::{Admin, Settings, compacts};
 use crate::kafka::client::Cluster;
 use crate::kafka::results::topic;
 use crate::kafka::topics::alter;
@@ -56,37 +55,36 @@ pub fn check(cluster: &Cluster, used: &Use<'_>) -> Result<(), Failure> {
     let inputs = used.inputs.iter().map(|input| ("clicks", input));
     let topics: Vec<(&str, &String)> =
         inputs.chain(results.map(|(log, topic)| (*log, topic))).collect();
-    let names: Vec<&str> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
-
-    let mut unknown = None;
-    for ((log, topic), settings) in topics.iter().zip(Admin::new(cluster)?.settings(&names)?) {
+    let mut names: Vec<&str> = topics.iter().map(|(_, topic)| topic.as_str()).collect();
+    let admin = Admin::new(cluster)?;
+    let there = admin.extents(&names)?;
+    names.retain(|topic| there.contains_key(*topic));
+    let settings: BTreeMap<&str, Option<Settings>> =
+        names.iter().copied().zip(admin.settings(&names)?).collect();
+    let mut untold = Vec::new();
+    for (log, topic) in topics {
         let check = Check { cluster, topic, options: used.options };
-        match settings {
-            Ok(settings) if *log == "clicks" => {
-                clicks_notes(topic, &settings, used.options).iter().for_each(|note| log::say(note));
+        match settings.get(topic.as_str()) {
+            Some(Some(settings)) if log == "clicks" => {
+                clicks_notes(topic, settings, used.options).iter().for_each(|note| log::say(note));
             }
-            Ok(settings) => check.result(log, &settings)?,
-            Err(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {}
-            Err(error) => {
-                unknown.get_or_insert((topic, error));
-            }
+            Some(Some(settings)) => check.result(log, settings)?,
+            Some(None) => untold.push(topic.as_str()),
+            None => {}
         }
     }
-    if let Some((topic, error)) = unknown {
+    if !untold.is_empty() {
         log::say(&format!(
-            "topic {topic}: its settings cannot be read ({error}), so whether commits fit, and \
-             how long clicks are kept, is not checked",
+            "this user may not read the settings of topics (DescribeConfigs), so whether commits \
+             fit, and how long clicks are kept, is not checked: {}",
+            untold.join(", "),
         ));
     }
     Ok(())
 }
 
 /// What is unwise about a topic of clicks with these settings.
-pub fn clicks_notes(
-    topic: &str,
-    settings: &BTreeMap<String, String>,
-    options: &Options,
-) -> Vec<String> {
+pub fn clicks_notes(topic: &str, settings: &Settings, options: &Options) -> Vec<String> {
     let mut notes = Vec::new();
     let needed_ms = distance_ms(options);
     let kept_ms = settings.get("retention.ms").and_then(|kept| kept.parse().ok());
@@ -123,7 +121,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn result(&self, log: &str, settings: &BTreeMap<String, String>) -> Result<(), Failure> {
+    fn result(&self, log: &str, settings: &Settings) -> Result<(), Failure> {
         if matches!(log, "rejects" | "ledger") && compacts(settings) {
             return Err(self.refused(
                 "it is compacted (cleanup.policy), and takes no records without a key",
@@ -192,7 +190,7 @@ mod tests {
     use super::*;
     use crate::config::Kafka;
 
-    fn settings(settings: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fn settings(settings: &[(&str, &str)]) -> Settings {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         settings.iter().map(own).collect()
     }

@@ -4,23 +4,32 @@
 //! exactness rests on is not his to set, and was refused with the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use clicks_dataflows::time::Millis;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
 use crate::config::{Kafka, is_owned};
 use crate::failure::Failure;
 use crate::kafka::health::Health;
 use crate::kafka::properties::{complete, refusal, secrets, without};
+use crate::worker::monotonic_ms;
 
 /// How long a question to the brokers may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The same in milliseconds.
+const PATIENCE_MS: Millis = 15_000;
+
+/// How long one look at whether a broker answers may take.
+const STEP: Duration = Duration::from_secs(1);
 
 /// A consumer of ours.
 pub type Consumer = BaseConsumer<Voice>;
@@ -54,6 +63,34 @@ impl Cluster {
     /// Where it is, for messages.
     pub fn brokers(&self) -> &str {
         &self.kafka.brokers
+    }
+
+    /// What the brokers say of themselves and all topics, asking as long as that can help.
+    ///
+    /// # Errors
+    ///
+    /// When none answers, for the reason that the client was told last.
+    pub fn reach(&self) -> Result<Metadata, Failure> {
+        let client = self.consumer(&[])?;
+        let until = monotonic_ms() + PATIENCE_MS;
+        loop {
+            let error = match client.fetch_metadata(None, STEP) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            // What the client has to say is heard here.
+            while client.poll(Duration::ZERO).is_some() {}
+            let said = client.context().last.lock().expect("nobody panics").take();
+            let failed = |why: &str| format!("cannot reach Kafka at {}: {why}", self.brokers());
+            match said {
+                Some((code, why)) if is_final(code) => return Err(Failure::refused(failed(&why))),
+                Some((_, why)) if monotonic_ms() > until => return Err(Failure::new(failed(&why))),
+                None if monotonic_ms() > until => {
+                    return Err(Failure::new(failed(&error.to_string())));
+                }
+                _ => {}
+            }
+        }
     }
 
     /// What the user set of a property of producers.
@@ -115,7 +152,7 @@ impl Cluster {
         }
         let (health, secrets) = (Arc::clone(&self.health), secrets(&self.kafka));
         config
-            .create_with_context(Voice { health, secrets })
+            .create_with_context(Voice { health, secrets, last: Mutex::default() })
             .map_err(|error| refusal(&self.kafka, &error))
     }
 }
@@ -125,6 +162,14 @@ pub struct Voice {
     health: Arc<Health>,
     /// What it must not say.
     secrets: Vec<String>,
+    /// The last error.
+    last: Mutex<Option<(Option<RDKafkaErrorCode>, String)>>,
+}
+
+/// Whether nothing is gained by trying again.
+fn is_final(code: Option<RDKafkaErrorCode>) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Some(Code::Authentication | Code::SaslAuthenticationFailed))
 }
 
 impl ClientContext for Voice {
@@ -135,8 +180,10 @@ impl ClientContext for Voice {
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.health.lost(&without(&self.secrets, reason));
+    fn error(&self, error: KafkaError, reason: &str) {
+        let reason = without(&self.secrets, reason);
+        self.health.lost(&reason);
+        *self.last.lock().expect("nobody panics") = Some((error.rdkafka_error_code(), reason));
     }
 }
 

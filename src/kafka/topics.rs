@@ -7,11 +7,11 @@
 //! | `JOB.rejects` | 1 | for ever, or as asked; without keys it cannot be compacted |
 //! | `JOB.ledger` | 1 | for ever: a job resumes from it, and is verified by it |
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use clicks_dataflows::time::Millis;
 
-use crate::kafka::admin::{Extent, New};
+use crate::kafka::admin::{Extent, New, Settings};
 use crate::kafka::results::topic;
 
 /// The largest batch of a topic of clicks: a record of 1 MiB, which may be a click, with its key,
@@ -178,11 +178,7 @@ impl Wanted {
     }
 
     /// What is not as it should be of the topic as it is.
-    pub fn differences(
-        &self,
-        extent: &Extent,
-        settings: &BTreeMap<String, String>,
-    ) -> Vec<Difference> {
+    pub fn differences(&self, extent: &Extent, settings: &Settings) -> Vec<Difference> {
         let mut differences = Vec::new();
         let mut differ = |setting, is: String, should: String| {
             differences.push(Difference { setting, is, should });
@@ -230,12 +226,20 @@ impl Wanted {
                 "{topic}: kafka-reassign-partitions.sh --bootstrap-server {brokers} gives \
                  partitions more copies",
             ),
-            (setting, _) => {
-                let should = self.settings.iter().find(|(name, _)| *name == setting);
-                let value = should.map(|(_, should)| should.value()).unwrap_or_default();
-                alter(brokers, topic, setting, &value)
+            ("cleanup.policy", Holds::Rows) => {
+                format!(
+                    "{}; or ask for what is there by --compact and --result-retention",
+                    self.alter(difference.setting, brokers),
+                )
             }
+            (setting, _) => self.alter(setting, brokers),
         }
+    }
+
+    fn alter(&self, setting: &str, brokers: &str) -> String {
+        let should = self.settings.iter().find(|(name, _)| *name == setting);
+        let value = should.map(|(_, should)| should.value()).unwrap_or_default();
+        alter(brokers, &self.topic, setting, &value)
     }
 }
 
@@ -280,7 +284,7 @@ impl std::fmt::Display for Should {
 mod tests {
     use super::*;
 
-    fn found(partitions: usize, settings: &[(&str, &str)]) -> (Extent, BTreeMap<String, String>) {
+    fn found(partitions: usize, settings: &[(&str, &str)]) -> (Extent, Settings) {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let extent = Extent { partitions, replication: 1, is_led: true };
         (extent, settings.iter().map(own).collect())
