@@ -3,6 +3,7 @@
 //! ```text
 //! lookout ─▶ which partitions there are, and where they truly end
 //! fetch   ─▶ source ─▶ Reader … Committer ─▶ sink ─▶ one transaction for each commit
+//!                               generate  ─▶ outlet ─▶ a topic of clicks
 //! ```
 //!
 //! Offsets are taken from the ledger, never from a consumer group: consumers are assigned their
@@ -14,6 +15,7 @@ mod fetch;
 mod health;
 mod ledger;
 pub mod lookout;
+pub mod outlet;
 mod partition;
 pub mod results;
 mod sink;
