@@ -95,5 +95,5 @@ if __name__ == "__main__":
     parser.add_argument("--brokers", default="localhost:9092")
     parser.add_argument("--job", required=True)
     parser.add_argument("--once", action="store_true", help="stop at the end of the ledger")
-    parser.add_argument("-X", action="append", default=[], metavar="KEY=VALUE", help="for librdkafka")
+    parser.add_argument("-X", action="append", default=[], metavar="KEY=VALUE")
     main(parser.parse_args())

@@ -56,13 +56,7 @@ fn topic(args: &Generate, name: &str) -> Result<(Plan, Box<dyn Outlet>), Failure
     let cluster = Cluster::new(&config(&args.settings())?.kafka)?;
     let topic = Topic::find(&cluster, name)?;
     let plan = checked_plan(args, topic.partitions())?;
-    if plan.partitions > topic.partitions() {
-        return Err(Failure::refused(format!(
-            "--partitions {} is more than topic {name} has: {}",
-            plan.partitions,
-            topic.partitions(),
-        )));
-    }
+    topic.check(&plan, wall_ms())?;
     if topic.records() > 0 {
         let records = topic.records();
         log::say(&format!("topic {name} holds {records} records already; more are added"));

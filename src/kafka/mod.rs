@@ -18,6 +18,7 @@ pub mod lookout;
 pub mod outlet;
 mod partition;
 pub mod results;
+mod retention;
 mod sink;
 pub mod source;
 mod transaction;

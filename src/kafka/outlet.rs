@@ -4,15 +4,18 @@
 //! they arrive by the plan. The producer is idempotent: what it sends again after an error comes
 //! neither twice nor out of order.
 
-use std::time::Duration;
+use std::time;
 
+use clicks_dataflows::time::{Millis, Time};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, Producer as _};
 
+use crate::duration::Duration;
 use crate::failure::{Attempt, Failure};
-use crate::generate::{Made, Outlet};
+use crate::generate::{Made, Outlet, Plan};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE, Producer};
+use crate::kafka::retention;
 
 /// How long a record waits for others with which it is sent.
 const LINGER_MS: &str = "20";
@@ -29,6 +32,8 @@ pub struct Topic {
     name: String,
     partitions: u32,
     records: u64,
+    /// How long it keeps records after the time that they state, if it deletes them by that.
+    kept_ms: Option<Millis>,
 }
 
 impl Topic {
@@ -61,7 +66,8 @@ impl Topic {
             let (low, end) = ends.attempt(attempt)?;
             records += u64::try_from(end - low).unwrap_or(0);
         }
-        Ok(Topic { cluster: cluster.clone(), name: name.to_owned(), partitions, records })
+        let kept_ms = retention::of_stated_time(cluster, name)?;
+        Ok(Topic { cluster: cluster.clone(), name: name.to_owned(), partitions, records, kept_ms })
     }
 
     /// Its partitions.
@@ -72,6 +78,31 @@ impl Topic {
     /// The records that it holds, with the marks of transactions among them.
     pub fn records(&self) -> u64 {
         self.records
+    }
+
+    /// Checks that it can hold the records of `plan` at the time `now`.
+    ///
+    /// # Errors
+    ///
+    /// When it has too few partitions, or would delete the records as soon as they come.
+    pub fn check(&self, plan: &Plan, now: Millis) -> Result<(), Failure> {
+        let Topic { name, partitions, .. } = self;
+        if plan.partitions > *partitions {
+            return Err(Failure::refused(format!(
+                "--partitions {} is more than topic {name} has: {partitions}",
+                plan.partitions,
+            )));
+        }
+        match self.kept_ms {
+            Some(kept) if plan.start_ms + kept < now => Err(Failure::refused(format!(
+                "topic {name} keeps records for {}, and the first would be of {}, by which it is \
+                 deleted at once: make the topic with message.timestamp.type=LogAppendTime or \
+                 retention.ms=-1, or let --start be later",
+                Duration(kept),
+                Time(plan.start_ms),
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// Begins to write to it, at this rate if there is one.
@@ -103,7 +134,7 @@ pub struct TopicOutlet {
 
 impl TopicOutlet {
     /// Hears what became of records that were sent, waiting at most so long.
-    fn look(&self, patience: Duration) -> Result<(), Failure> {
+    fn look(&self, patience: time::Duration) -> Result<(), Failure> {
         self.producer.poll(patience);
         match self.producer.context().undelivered() {
             Some(why) => Err(Failure::new(why)),
@@ -128,21 +159,21 @@ impl Outlet for TopicOutlet {
                     || format!("cannot write to partition {partition} of topic {}", self.topic);
                 return Err(error).attempt(attempt);
             }
-            self.look(Duration::from_millis(1))?;
+            self.look(time::Duration::from_millis(1))?;
             record = back;
         }
         self.taken += 1;
-        if self.taken.is_multiple_of(LOOK_EVERY) { self.look(Duration::ZERO) } else { Ok(()) }
+        if self.taken.is_multiple_of(LOOK_EVERY) { self.look(time::Duration::ZERO) } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), Failure> {
-        self.look(Duration::ZERO)
+        self.look(time::Duration::ZERO)
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
         while self.producer.in_flight_count() > 0 {
-            self.look(Duration::from_millis(1))?;
+            self.look(time::Duration::from_millis(1))?;
         }
-        self.look(Duration::ZERO)
+        self.look(time::Duration::ZERO)
     }
 }
