@@ -25,3 +25,7 @@ mod golden;
 mod positions;
 // Rows, names, log times and identities as the input has them.
 mod schemas;
+// A topic is generated with the very records of a directory.
+mod generated;
+// Other clients read what is committed, nothing else, and can check it.
+mod readers;
