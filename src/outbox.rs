@@ -1,6 +1,6 @@
 //! What leaves the graph, gathered by epoch on the first worker until the epoch is closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -38,6 +38,26 @@ pub struct Learnt {
 }
 
 impl Learnt {
+    /// What all of `parts`, in the order of their epochs, tell at once.
+    fn joined(parts: impl Iterator<Item = Learnt>) -> Learnt {
+        let (mut counts, mut ranks) = (BTreeMap::<_, Change>::new(), BTreeMap::new());
+        let mut joined = Learnt::default();
+        for part in parts {
+            for change in part.counts {
+                let was = counts.get(&change.cell).map_or(change.was, |before| before.was);
+                counts.insert(change.cell.clone(), Change { was, ..change });
+            }
+            ranks.extend(part.ranks.into_iter().map(|list| (list.group, list)));
+            joined.rejects.extend(part.rejects);
+            joined.tallies.extend(part.tallies);
+            joined.progress.extend(part.progress);
+            joined.lifts.extend(part.lifts);
+        }
+        joined.counts.extend(counts.into_values());
+        joined.ranks.extend(ranks.into_values());
+        joined
+    }
+
     /// Puts everything in the order in which it is told.
     pub fn sort(&mut self) {
         self.counts.sort_unstable_by(|a, b| {
@@ -54,6 +74,8 @@ impl Learnt {
 /// The outputs of the graph, by epoch; whole on the first worker, empty on the others.
 pub struct Outbox {
     epochs: Rc<RefCell<BTreeMap<Epoch, Learnt>>>,
+    /// The greatest epoch of a record, as far as is known.
+    read_to: Rc<Cell<Epoch>>,
     /// Of everything that is told.
     told: ProbeHandle<Epoch>,
     /// Of the notes, which come straight from the input.
@@ -65,7 +87,8 @@ impl Outbox {
     pub fn attach(outputs: Outputs<'_>, options: &Options) -> Outbox {
         let from = options.from;
         let (told, input) = (ProbeHandle::new(), ProbeHandle::new());
-        let outbox = Outbox { epochs: Rc::default(), told, input };
+        let read_to = Rc::new(Cell::new(0));
+        let outbox = Outbox { epochs: Rc::default(), read_to: Rc::clone(&read_to), told, input };
         let counts = outputs.counts.filter(move |change| change.cell.minute >= from);
         outbox.gather(updates(counts), |learnt, change| learnt.counts.push(change));
         let ranks = outputs.ranks.filter(move |list| list.group.2 >= from);
@@ -75,8 +98,13 @@ impl Outbox {
         let refresh_ms = options.refresh_ms;
         let notes =
             outputs.notes.probe_with(&outbox.input).map(move |note| (note.epoch(refresh_ms), note));
-        outbox.gather(notes, |learnt, note| match note {
-            Note::Progress(progress) => learnt.progress.push(progress),
+        outbox.gather(notes, move |learnt, note| match note {
+            Note::Progress(progress) => {
+                if progress.records > 0 {
+                    read_to.set(read_to.get().max(progress.epoch));
+                }
+                learnt.progress.push(progress);
+            }
             Note::Lift(lift) => learnt.lifts.push(lift),
         });
         outbox
@@ -117,6 +145,19 @@ impl Outbox {
         let mut epochs = self.epochs.borrow_mut();
         let least = epochs.first_entry().filter(|entry| *entry.key() <= last)?;
         Some(least.remove_entry())
+    }
+
+    /// The greatest epoch of which a record has been read, 0 if none has.
+    pub fn read_to(&self) -> Epoch {
+        self.read_to.get()
+    }
+
+    /// All gathered epochs up to `last` as one, if there are any.
+    pub fn take_held(&mut self, last: Epoch) -> Option<Learnt> {
+        let held = std::iter::from_fn(|| self.take(last)).map(|(_, learnt)| learnt);
+        let mut held = held.peekable();
+        held.peek()?;
+        Some(Learnt::joined(held))
     }
 }
 

@@ -20,7 +20,7 @@ use clicks_dataflows::time::{Epoch, Millis};
 use timely::worker::Worker;
 
 use crate::failure::Failure;
-use crate::source::{Piece, Poll, Source};
+use crate::source::{Ending, Piece, Poll, Source};
 use crate::steer::{Clocks, Steer, Word};
 use crate::worker::{Ended, Lead, Plan};
 
@@ -159,7 +159,7 @@ impl<'p> Reader<'p> {
             Word::Opened => {
                 self.opened = true;
                 // A partition that could not be opened is not one that has ended.
-                if !self.plan.followed && self.failure.is_none() {
+                if self.plan.ending != Ending::Open && self.failure.is_none() {
                     self.ingest.close_spare();
                 }
             }
@@ -187,7 +187,7 @@ impl<'p> Reader<'p> {
         for partition in partitions {
             read += self.poll(partition, source, now)?;
         }
-        if !self.plan.followed || !self.opened {
+        if self.plan.ending != Ending::Open || !self.opened {
             return Ok(read);
         }
         self.let_go(now);

@@ -28,7 +28,7 @@ use crate::log;
 use crate::past::{GoBack, Past};
 use crate::range::Range;
 use crate::sink::{Results, Sink};
-use crate::source::{Piece, Poll, Source};
+use crate::source::{Ending, Piece, Poll, Source};
 use crate::steer::{Agreed, Verdict};
 use crate::summary::Summary;
 use crate::watch::Watch;
@@ -52,8 +52,8 @@ pub struct Input {
     pub name: String,
     /// Makes a source of it for each worker.
     pub source: MakeSource,
-    /// Whether partitions may appear, grow and sleep.
-    pub followed: bool,
+    /// How it ends.
+    pub ending: Ending,
 }
 
 /// A job that is to be run.
@@ -72,8 +72,8 @@ pub struct Job {
     pub input: String,
     /// Makes a source of the input for each worker.
     pub source: MakeSource,
-    /// Whether partitions may appear, grow and sleep.
-    pub followed: bool,
+    /// How it ends.
+    pub ending: Ending,
     /// What part of the input is told, and whose marks are obeyed.
     pub range: Range,
     /// Where its results are.
@@ -112,7 +112,7 @@ impl Job {
             pace: config.pace,
             decoder,
             input: input.name,
-            followed: input.followed,
+            ending: input.ending,
             source: input.source,
             range: Range::default(),
             results,
@@ -192,7 +192,7 @@ impl Job {
     fn first_positions(&self) -> Result<Vec<Position>, Failure> {
         let mut source = (self.source)();
         let names = source.discover().map_err(Failure::as_refused)?;
-        if names.is_empty() && !self.followed {
+        if names.is_empty() && self.ending != Ending::Open {
             return Err(Failure::refused(format!(
                 "--input {} has no partition: it needs at least one file",
                 self.input,
@@ -336,7 +336,7 @@ impl Job {
                 meaning: format!("{} {}", self.name, self.meaning),
             },
             verdict,
-            followed: self.followed,
+            ending: self.ending,
             until: self.range.until,
             gauges: self.gauges.clone(),
             stop: Arc::clone(&self.stop),

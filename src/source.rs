@@ -43,6 +43,17 @@ pub trait Source {
     ) -> Result<Polled, Failure>;
 }
 
+/// How an input ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Never: partitions may appear, grow and sleep.
+    Open,
+    /// Nothing more will ever come: everything settles.
+    Complete,
+    /// More lies beyond: what is held is told as it stands after the last record.
+    Cut,
+}
+
 /// What a source hands over.
 pub enum Piece<'a> {
     /// The line that names the columns; it has an offset, yet is no record.

@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::outbox::Outbox;
 use crate::reader::{Reader, Turn};
 use crate::sink::Sink;
-use crate::source::Source;
+use crate::source::{Ending, Source};
 use crate::steer::{Agreed, Steer, Verdict};
 use crate::watch::{Watch, Watched};
 
@@ -58,8 +58,8 @@ pub struct Plan {
     pub agreed: Agreed,
     /// What this process has found out before.
     pub verdict: Verdict,
-    /// Whether partitions may appear, grow and sleep.
-    pub followed: bool,
+    /// How the input ends.
+    pub ending: Ending,
     /// Each partition is read until its clock reaches this, and rows up to it are told.
     pub until: Option<Epoch>,
     /// Numbers of the graph.
@@ -187,13 +187,22 @@ fn commit_closed(
     let refresh_ms = plan.options.refresh_ms;
     let open = outbox.open_from();
     let closed = open.map_or(Epoch::MAX, |open| open.saturating_sub(1) / refresh_ms * refresh_ms);
-    let closed = closed.min(plan.until.unwrap_or(Epoch::MAX));
+    let mut closed = closed.min(plan.until.unwrap_or(Epoch::MAX));
+    if plan.ending == Ending::Cut {
+        // What is told at the last epoch that was read is not known before the end.
+        closed = closed.min(outbox.read_to().saturating_sub(refresh_ms));
+    }
     while let Some((epoch, learnt)) = outbox.take(closed) {
         lead.committer.take(epoch, learnt)?;
     }
     if open.is_none() {
+        let until = plan.until.unwrap_or(Epoch::MAX);
+        let end = if plan.ending == Ending::Cut { until.min(outbox.read_to()) } else { until };
+        if let Some(held) = outbox.take_held(until) {
+            lead.committer.take(end, held)?;
+        }
         lead.sink.finish()?;
-        lead.committer.close(plan.until, lead.sink)?;
+        lead.committer.close(Some(end).filter(|end| *end < Epoch::MAX), lead.sink)?;
         lead.sink.finish()?;
         return Ok(Committed::All);
     }

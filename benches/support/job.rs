@@ -9,7 +9,7 @@ use clicks::config::Pace;
 use clicks::files::results::{ResultDirectory, log_path};
 use clicks::range::Range;
 use clicks::run::Job;
-use clicks::source::Source;
+use clicks::source::{Ending, Source};
 use clicks::summary::Summary;
 use clicks::watch::{Watch, Watched};
 use clicks::worker::{Ended, monotonic_ms};
@@ -97,7 +97,7 @@ pub fn job(
         decoder: decoder(),
         input: "memory".to_owned(),
         source: Arc::new(source),
-        followed: false,
+        ending: Ending::Complete,
         range: Range::default(),
         results: Arc::new(results(disk)),
         communication: communication(1),

@@ -14,7 +14,7 @@ use clicks_dataflows::ledger::Name;
 use crate::failure::{Attempt, Failure};
 use crate::files::follow::LineFile;
 use crate::run::Input;
-use crate::source::{Piece, Polled, Source};
+use crate::source::{Ending, Piece, Polled, Source};
 
 /// How partitions end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Directory {
         let directory = self.clone();
         Input {
             name: format!("{} (*.{})", self.path.display(), self.extension),
-            followed: end == End::Followed,
+            ending: if end == End::Followed { Ending::Open } else { Ending::Complete },
             source: Arc::new(move || {
                 Box::new(DirectorySource::new(directory.clone(), end.clone()))
             }),

@@ -14,7 +14,7 @@ use crate::kafka::client::{Cluster, Consumer};
 use crate::kafka::fetch::{Fetched, Queue};
 use crate::kafka::lookout::{Extent, Lookout, Place};
 use crate::run::Input;
-use crate::source::{Piece, Poll, Polled, Source};
+use crate::source::{Ending, Piece, Poll, Polled, Source};
 
 /// Bytes that are fetched ahead of all partitions together, at least and at most of one.
 const AHEAD_BYTES: usize = 256 << 20;
@@ -65,7 +65,7 @@ impl InputTopics {
         let topics = self.clone();
         Input {
             name: self.lookout.topics().join(", "),
-            followed: self.ends.is_none(),
+            ending: if self.ends.is_none() { Ending::Open } else { Ending::Cut },
             source: Arc::new(move || Box::new(TopicSource::new(topics.clone()))),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod disk;
+pub mod kafka;
 pub mod live;
 pub mod oracle;
 pub mod run;

@@ -8,6 +8,7 @@ use clicks::failure::Failure;
 use clicks::files::results::{ResultDirectory, log_path};
 use clicks::range::Range;
 use clicks::run::Job;
+use clicks::source::Ending;
 use clicks::summary::Summary;
 use clicks::watch::{Watch, Watched};
 use clicks_dataflows::decode::{Decoder, Fields, Format, Identity, Schema};
@@ -115,7 +116,7 @@ pub fn job(script: &Script, disk: &ForgetfulDisk, arrivals: &Arc<Arrivals>, how:
         decoder: decoder(&script.settings),
         input: "a script".to_owned(),
         source: Arc::new(move || Box::new(ScriptSource::new(&source, how.reversed))),
-        followed: arrivals.is_live(),
+        ending: if arrivals.is_live() { Ending::Open } else { Ending::Complete },
         range: Range::default(),
         results: Arc::new(results(disk)),
         communication: CommunicationConfig::Process(how.workers),

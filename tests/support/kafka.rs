@@ -1,0 +1,37 @@
+//! A real Kafka, and what tests do with topics beside the program.
+//!
+//! One broker serves all tests of a run: it is started when the first one asks, and dies with this
+//! process. `CLICKS_TEST_KAFKA=host:port` names another one, which must be as patient with topics.
+//! A test that hurts its broker starts one of its own.
+
+mod broker;
+mod topic;
+
+pub use broker::Broker;
+pub use topic::{
+    Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
+};
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The address of the broker that all tests share.
+pub fn brokers() -> &'static str {
+    static SHARED: OnceLock<(Option<Broker>, String)> = OnceLock::new();
+    let (_, address) = SHARED.get_or_init(|| match std::env::var("CLICKS_TEST_KAFKA") {
+        Ok(address) => (None, address),
+        Err(_) => {
+            let broker = Broker::start();
+            let address = broker.address();
+            (Some(broker), address)
+        }
+    });
+    address
+}
+
+/// A name that no other test has, nor another run.
+pub fn unique(prefix: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{prefix}-{}-{next}", std::process::id())
+}
