@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use clicks::generate::Truth;
-use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::support::binary::{Place, wait_for};
-use crate::support::kafka;
+use crate::support::kafka::{self, Topic};
 
 /// What is generated: copies, late clicks and broken records among it.
 const CLICKS: &str = "--clicks 20000 --seed 7 --ads 100 --duplicates 0.05 --late 0.05 \
@@ -19,8 +18,8 @@ const CLICKS: &str = "--clicks 20000 --seed 7 --ads 100 --duplicates 0.05 --late
 const START_MS: i64 = 1_767_268_800_000;
 
 /// Arguments that write to a topic of the broker.
-fn to(topic: &str) -> String {
-    format!("generate --to kafka:{topic} -b {}", kafka::brokers())
+fn to(name: &str) -> String {
+    format!("generate --to kafka:{name} -b {}", kafka::brokers())
 }
 
 /// The truth that a command has printed.
@@ -31,42 +30,33 @@ fn truth(stdout: &str) -> Truth {
 /// A record of a topic: when its producer made it, its key, its value.
 type Record = (i64, Option<Vec<u8>>, Vec<u8>);
 
-/// A consumer that takes everything.
-fn consumer() -> BaseConsumer {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", kafka::brokers()).set("group.id", "generated");
-    config.set("enable.auto.commit", "false").create().unwrap()
-}
-
-/// The records that a partition holds.
-fn length(consumer: &BaseConsumer, topic: &str, partition: i32) -> i64 {
-    let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap();
-    high - low
-}
-
 /// The records of a partition.
-fn records(topic: &str, partition: i32) -> Vec<Record> {
-    let consumer = consumer();
-    let length = usize::try_from(length(&consumer, topic, partition)).unwrap();
+fn records(topic: &Topic, partition: i32) -> Vec<Record> {
+    let consumer: BaseConsumer = topic.config().set("group.id", "generated").create().unwrap();
     let mut start = TopicPartitionList::new();
-    start.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+    start.add_partition_offset(&topic.name, partition, Offset::Beginning).unwrap();
     consumer.assign(&start).unwrap();
-    let mut records = Vec::new();
-    while records.len() < length {
+    let end = topic.ends()[usize::try_from(partition).unwrap()];
+    let record = |_| {
         let record = wait_for("a record", || consumer.poll(Duration::from_millis(100))).unwrap();
         let (key, value) = (record.key().map(Vec::from), record.payload().unwrap().to_vec());
-        records.push((record.timestamp().to_millis().unwrap(), key, value));
-    }
-    records
+        (record.timestamp().to_millis().unwrap(), key, value)
+    };
+    (0..end).map(record).collect()
+}
+
+/// How many records a topic holds that has lost none.
+fn count(topic: &Topic) -> u64 {
+    u64::try_from(topic.ends().iter().sum::<i64>()).unwrap()
 }
 
 #[test]
 fn a_topic_and_a_directory_of_the_same_plan_hold_the_same_records() {
-    let (place, topic) = (Place::new(), kafka::unique("same"));
-    kafka::create_topic(&topic, 4, &[("retention.ms", "-1")]);
+    let (place, name) = (Place::new(), kafka::unique("same"));
+    let topic = kafka::create_topic(&name, 4, &[("retention.ms", "-1")]);
     // So small a queue is full again and again.
     let queue = "-X queue.buffering.max.messages=100";
-    let told = place.succeed(&format!("{} {CLICKS} {queue}", to(&topic)));
+    let told = place.succeed(&format!("{} {CLICKS} {queue}", to(&name)));
     place.succeed(&format!("generate --to in {CLICKS}"));
 
     let written: Truth = serde_json::from_slice(&place.bytes("in/truth.json")).unwrap();
@@ -91,12 +81,12 @@ fn a_topic_and_a_directory_of_the_same_plan_hold_the_same_records() {
 
 #[test]
 fn a_topic_has_the_last_word_on_partitions() {
-    let (place, topic) = (Place::new(), kafka::unique("width"));
-    let few = format!("{} --clicks 100", to(&topic));
-    let create = format!("topics create -b {} --input {topic} --partitions 4", kafka::brokers());
+    let (place, name) = (Place::new(), kafka::unique("width"));
+    let few = format!("{} --clicks 100", to(&name));
+    let create = format!("topics create -b {} --input {name} --partitions 4", kafka::brokers());
     place.run(&few).with(2).naming(&["missing", &create]);
 
-    kafka::create_topic(&topic, 3, &[]);
+    let topic = kafka::create_topic(&name, 3, &[]);
     place.run(&format!("{few} --partitions 4")).with(2).naming(&["--partitions 4", "has: 3"]);
     let all = place.succeed(&few);
     assert!(!all.stderr.contains("already"), "{}", all.stderr);
@@ -108,40 +98,36 @@ fn a_topic_has_the_last_word_on_partitions() {
     assert_eq!(one.stdout, "");
     let one: Truth = serde_json::from_slice(&place.bytes("one.json")).unwrap();
     let expected = [all.partitions[0] + one.records, all.partitions[1], all.partitions[2]];
-    let consumer = consumer();
-    let lengths = [0, 1, 2].map(|partition| length(&consumer, &topic, partition));
-    assert_eq!(lengths.map(|length| u64::try_from(length).unwrap()), expected);
+    assert_eq!(topic.ends(), expected.map(|records| i64::try_from(records).unwrap()));
 }
 
 #[test]
 fn in_real_time_records_are_there_while_more_are_made() {
-    let (place, topic) = (Place::new(), kafka::unique("live"));
-    kafka::create_topic(&topic, 2, &[("message.timestamp.type", "LogAppendTime")]);
-    let running = place.start(&format!("{} --rate 50 --clicks 1000000", to(&topic)));
-    let consumer = consumer();
-    let written = || length(&consumer, &topic, 0) + length(&consumer, &topic, 1);
-    wait_for("records", || (written() >= 50).then_some(()));
+    let (place, name) = (Place::new(), kafka::unique("live"));
+    let topic = kafka::create_topic(&name, 2, &[("message.timestamp.type", "LogAppendTime")]);
+    let running = place.start(&format!("{} --rate 50 --clicks 1000000", to(&name)));
+    wait_for("records", || (count(&topic) >= 50).then_some(()));
     running.signal("TERM");
     let truth = truth(&running.end().with(0).stdout);
-    assert_eq!(i64::try_from(truth.records).unwrap(), written());
+    assert_eq!(truth.records, count(&topic));
     assert!(truth.plan.per_second == 50.0 && truth.records < 10_000);
 }
 
 #[test]
 fn a_record_that_the_broker_refuses_is_named_with_its_partition() {
-    let (place, topic) = (Place::new(), kafka::unique("small"));
-    kafka::create_topic(&topic, 1, &[("max.message.bytes", "100")]);
-    let refused = place.run(&format!("{} --clicks 100", to(&topic)));
+    let (place, name) = (Place::new(), kafka::unique("small"));
+    kafka::create_topic(&name, 1, &[("max.message.bytes", "100")]);
+    let refused = place.run(&format!("{} --clicks 100", to(&name)));
     refused
         .with(1)
-        .naming(&[&format!("cannot write to partition 0 of topic {topic}: "), "too large"]);
+        .naming(&[&format!("cannot write to partition 0 of topic {name}: "), "too large"]);
 }
 
 #[test]
 fn records_that_a_topic_would_delete_at_once_are_refused() {
-    let (place, topic) = (Place::new(), kafka::unique("short"));
-    kafka::create_topic(&topic, 1, &[("retention.ms", "3600000")]);
-    let old = place.run(&format!("{} {CLICKS}", to(&topic)));
+    let (place, name) = (Place::new(), kafka::unique("short"));
+    kafka::create_topic(&name, 1, &[("retention.ms", "3600000")]);
+    let old = place.run(&format!("{} {CLICKS}", to(&name)));
     old.with(2).naming(&["keeps records for 1h", "2026-01-01T12:00:00Z", "LogAppendTime"]);
-    place.succeed(&format!("{} --clicks 100", to(&topic)));
+    place.succeed(&format!("{} --clicks 100", to(&name)));
 }

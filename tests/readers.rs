@@ -9,12 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, Producer};
 use serde_json::Value;
 
 use crate::support::binary::{Place, wait_for};
-use crate::support::kafka;
+use crate::support::kafka::{self, Record, Topic};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -109,7 +108,7 @@ fn printed(((ad, minute, filter), clicks): (Cell, u64)) -> String {
 
 fn create_topics(job: &str) {
     for (log, partitions) in [("counts", PARTITIONS), ("ranks", 2), ("rejects", 1), ("ledger", 1)] {
-        kafka::create_topic(&format!("{job}.{log}"), partitions, &[]);
+        topic(job, log).create(partitions, &[]);
     }
 }
 
@@ -157,19 +156,21 @@ fn sh(command: &str) -> Ended {
 
 /// Sends `row` to each partition of a job's counts in a transaction that is still open.
 fn send_open(job: &str, row: &str) -> BaseProducer {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", kafka::brokers());
-    config.set("transactional.id", format!("{job}-{row}"));
-    let producer: BaseProducer = config.create().unwrap();
-    producer.init_transactions(PATIENCE).unwrap();
+    let topic = topic(job, "counts");
+    let producer = topic.transactional(&format!("{job}-{row}"));
     producer.begin_transaction().unwrap();
-    let topic = format!("{job}.counts");
-    for partition in 0..PARTITIONS {
-        let record = BaseRecord::<[u8], str>::to(&topic).partition(partition).payload(row);
-        producer.send(record).unwrap();
-    }
+    (0..PARTITIONS).for_each(|partition| topic.send(&producer, &record(partition, row)));
     producer.flush(PATIENCE).unwrap();
     producer
+}
+
+/// The topic of a job's log.
+fn topic(job: &str, log: &str) -> Topic {
+    Topic { brokers: kafka::brokers().to_owned(), name: format!("{job}.{log}") }
+}
+
+fn record(partition: i32, value: &str) -> Record {
+    Record { partition, value: Some(value.into()), ..Record::default() }
 }
 
 #[test]
@@ -282,18 +283,12 @@ fn made_of(changes: &str) -> String {
 fn forged(told: &Told, change: impl Fn(&str, &mut Vec<String>)) -> Ended {
     let job = kafka::unique("forged");
     create_topics(&job);
-    let mut config = ClientConfig::new();
-    let producer: BaseProducer =
-        config.set("bootstrap.servers", kafka::brokers()).create().unwrap();
     for log in ["counts", "ranks", "rejects", "ledger"] {
-        let (mut lines, topic) = (told.lines(log), format!("{job}.{log}"));
+        let mut lines = told.lines(log);
         change(log, &mut lines);
-        for line in &lines {
-            let record = BaseRecord::<[u8], str>::to(&topic).partition(0).payload(line);
-            producer.send(record).unwrap();
-        }
+        let records: Vec<Record> = lines.iter().map(|line| record(0, line)).collect();
+        kafka::produce(&topic(&job, log), &records);
     }
-    producer.flush(PATIENCE).unwrap();
     Ended::of(&mut subscribe(&job, &["--once"]))
 }
 
