@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use clicks::generate::Truth;
+use clicks_dataflows::time::Time;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::support::binary::{Place, wait_for};
-use crate::support::kafka::{self, Topic};
+use crate::support::kafka::{self, Broker, Topic};
 
 /// What is generated: copies, late clicks and broken records among it.
 const CLICKS: &str = "--clicks 20000 --seed 7 --ads 100 --duplicates 0.05 --late 0.05 \
@@ -105,7 +106,9 @@ fn a_topic_has_the_last_word_on_partitions() {
 fn in_real_time_records_are_there_while_more_are_made() {
     let (place, name) = (Place::new(), kafka::unique("live"));
     let topic = kafka::create_topic(&name, 2, &[("message.timestamp.type", "LogAppendTime")]);
-    let running = place.start(&format!("{} --rate 50 --clicks 1000000", to(&name)));
+    place.append("clicks.toml", format!("[kafka]\nbrokers = \"{}\"\n", kafka::brokers()));
+    let generate = format!("generate --to kafka:{name} --config clicks.toml");
+    let running = place.start(&format!("{generate} --rate 50 --clicks 1000000"));
     wait_for("records", || (count(&topic) >= 50).then_some(()));
     running.signal("TERM");
     let truth = truth(&running.end().with(0).stdout);
@@ -130,4 +133,26 @@ fn records_that_a_topic_would_delete_at_once_are_refused() {
     let old = place.run(&format!("{} {CLICKS}", to(&name)));
     old.with(2).naming(&["keeps records for 1h", "2026-01-01T12:00:00Z", "LogAppendTime"]);
     place.succeed(&format!("{} --clicks 100", to(&name)));
+}
+
+#[test]
+fn a_broker_that_dies_and_comes_back_has_each_record_once_and_in_order() {
+    let (place, mut broker) = (Place::new(), Broker::start());
+    let topic = Topic { brokers: broker.address(), name: "clicks".to_owned() };
+    topic.create(3, &[]);
+    let clicks = "--clicks 4000 --seed 9 --partitions 3";
+    let to = format!("--to kafka:clicks -b {}", broker.address());
+    let running = place.start(&format!("generate {to} {clicks} --rate 1000"));
+    wait_for("records", || (count(&topic) >= 500).then_some(()));
+    broker.signal("-KILL");
+    broker.restart();
+    let truth = truth(&running.end().with(0).stdout);
+
+    let start = Time(truth.plan.start_ms);
+    place.succeed(&format!("generate --to in {clicks} --per-second 1000 --start {start}"));
+    for (records, partition) in kafka::committed(&topic).into_iter().zip(0..) {
+        let lines = records.iter().flat_map(|value| [value, &b"\n"[..]].concat());
+        let file = place.bytes(&format!("in/clicks-{partition}.jsonl"));
+        assert!(lines.eq(file), "partition {partition} differs");
+    }
 }

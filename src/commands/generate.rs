@@ -28,20 +28,20 @@ pub fn generate(args: &Generate) -> Result<ExitCode, Failure> {
         LogPlace::Directory(dir) => directory(args, dir)?,
         LogPlace::Topic(topic) => self::topic(args, topic)?,
     };
-    let told = Told::open(args)?;
+    let destination = Destination::open(args)?;
     let pace = Pace { now_ms: &wall_ms, sleep: &std::thread::sleep };
     let mut progress = |_: Progress| {};
     let writing =
         Writing { pace: args.rate.map(|_| pace), stop: &stop, on_progress: &mut progress };
     let truth = write(&plan, outlet.as_mut(), writing)?;
-    told.tell(&truth)?;
+    destination.take(&truth)?;
     log::say(&format!(
         "{}: {} records of {} clicks, seed {}; what was generated is {}",
         args.to,
         truth.records,
         truth.clicks,
         plan.seed,
-        told.place(),
+        destination.place(),
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -72,7 +72,7 @@ fn checked_plan(args: &Generate, partitions: u32) -> Result<Plan, Failure> {
 }
 
 /// Where the truth goes.
-enum Told {
+enum Destination {
     /// Into the directory of the clicks.
     Beside(PathBuf),
     /// Into a file of its own.
@@ -81,27 +81,27 @@ enum Told {
     Stdout,
 }
 
-impl Told {
+impl Destination {
     /// What the arguments say; a file of its own is made, as it may take hours to the end.
-    fn open(args: &Generate) -> Result<Told, Failure> {
+    fn open(args: &Generate) -> Result<Destination, Failure> {
         match (&args.truth, &args.to) {
             (Some(path), _) => {
                 fs::write(path, "").attempt(|| format!("cannot write {}", path.display()))?;
-                Ok(Told::File(path.clone()))
+                Ok(Destination::File(path.clone()))
             }
-            (None, LogPlace::Directory(dir)) => Ok(Told::Beside(dir.join(TRUTH))),
-            (None, LogPlace::Topic(_)) => Ok(Told::Stdout),
+            (None, LogPlace::Directory(dir)) => Ok(Destination::Beside(dir.join(TRUTH))),
+            (None, LogPlace::Topic(_)) => Ok(Destination::Stdout),
         }
     }
 
-    fn tell(&self, truth: &Truth) -> Result<(), Failure> {
+    fn take(&self, truth: &Truth) -> Result<(), Failure> {
         match self {
-            Told::Beside(path) | Told::File(path) => {
+            Destination::Beside(path) | Destination::File(path) => {
                 let text = serde_json::to_string_pretty(truth).expect("the truth is plain data");
                 let written = fs::write(path, text + "\n");
                 written.attempt(|| format!("cannot write {}", path.display()))
             }
-            Told::Stdout => {
+            Destination::Stdout => {
                 println!("{}", serde_json::to_string(truth).expect("the truth is plain data"));
                 Ok(())
             }
@@ -111,9 +111,9 @@ impl Told {
     /// For people.
     fn place(&self) -> String {
         match self {
-            Told::Beside(_) => format!("in {TRUTH}"),
-            Told::File(path) => format!("in {}", path.display()),
-            Told::Stdout => "on stdout".to_owned(),
+            Destination::Beside(_) => format!("in {TRUTH}"),
+            Destination::File(path) => format!("in {}", path.display()),
+            Destination::Stdout => "on stdout".to_owned(),
         }
     }
 }
