@@ -15,7 +15,7 @@ use clap_complete::Shell;
 use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
-pub use results::{ResultLog, RowFormat, Tail, TailFrom, Verify};
+pub use results::{Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
 use value::host;

@@ -14,6 +14,7 @@ pub mod generate;
 pub mod jobs;
 pub mod kafka;
 pub mod log;
+pub mod logs;
 pub mod numbers;
 pub mod outbox;
 pub mod past;

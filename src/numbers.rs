@@ -18,4 +18,10 @@ impl Numbers {
         let next = u32::try_from(self.of_logs.len()).expect("fewer partitions than u32");
         *self.of_logs.entry((log.clone(), partition)).or_insert(next)
     }
+
+    /// The number of a partition that has appeared.
+    pub fn known(&self, log: Option<&str>, partition: u32) -> Option<u32> {
+        let Some(log) = log else { return Some(partition) };
+        self.of_logs.get(&(log.to_owned(), partition)).copied()
+    }
 }

@@ -1,20 +1,18 @@
 //! Prints the rows that a job has committed, and those that it commits from here on.
 //!
-//! A ledger line states how long each result log is with its commit. Nothing beyond that is read,
-//! so what is printed stays, whatever becomes of the job.
+//! The ledger leads: a row is printed once the commit that it belongs to was read.
 
-use std::io::{self, BufRead, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clicks_dataflows::ledger::{Commit, Lengths};
+use clicks_dataflows::ledger::Commit;
+use clicks_dataflows::time::Epoch;
 
 use crate::cli::{ResultLog, RowFormat, TailFrom};
 use crate::failure::{Attempt, Failure};
-use crate::files::disk::Disk;
-use crate::files::results::{log_path, whole_line};
 use crate::jobs::find_job;
+use crate::logs::{Jobs, Logs, Missing, RowLog};
 
 mod table;
 
@@ -23,10 +21,8 @@ const POLL_EVERY: Duration = Duration::from_millis(50);
 
 /// What is printed, and for how long.
 pub struct Tailing<'a> {
-    /// The file system of the results.
-    pub disk: &'a dyn Disk,
-    /// The directory of the results.
-    pub results: &'a Path,
+    /// Where the results are.
+    pub results: &'a dyn Jobs,
     /// The job, where there are several.
     pub job: Option<&'a str>,
     /// Which of its logs.
@@ -46,16 +42,18 @@ pub struct Tailing<'a> {
 /// A log that is being printed.
 struct Tail<'a> {
     of: &'a Tailing<'a>,
-    job: String,
-    /// Whole lines of the ledger that were read, and their bytes.
+    logs: Box<dyn Logs + 'a>,
+    /// The log of rows; none if the ledger itself is printed.
+    log: Option<RowLog>,
+    /// Lines of the ledger that were read.
     lines: u64,
-    ledger_at: u64,
+    /// Up to which rows were read.
+    epoch: Epoch,
     closed: bool,
-    /// Up to where the log is committed.
-    committed: u64,
-    /// Up to where it was printed.
-    printed: u64,
 }
+
+/// A line of the ledger with its commit; the first line opens the job, and has none.
+type Line = (Vec<u8>, Option<Commit>);
 
 /// Prints to `out` until the job is closed, the flag is set, or nobody reads any more.
 ///
@@ -64,11 +62,16 @@ struct Tail<'a> {
 /// When there is no such job, or its logs cannot be read.
 pub fn tail(tailing: &Tailing<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     let job = find_job(tailing.results, tailing.job)?;
-    let mut tail =
-        Tail { of: tailing, job, lines: 0, ledger_at: 0, closed: false, committed: 0, printed: 0 };
-    tail.advance()?;
+    let logs = tailing.results.open(&job)?;
+    let log = match tailing.log {
+        ResultLog::Counts => Some(RowLog::Counts),
+        ResultLog::Ranks => Some(RowLog::Ranks),
+        ResultLog::Rejects => Some(RowLog::Rejects),
+        ResultLog::Ledger => None,
+    };
+    let mut tail = Tail { of: tailing, logs, log, lines: 0, epoch: 0, closed: false };
     if tailing.from == TailFrom::End {
-        tail.printed = tail.committed;
+        tail.skip()?;
     }
     if tailing.format == RowFormat::Table
         && !written(writeln!(out, "{}", table::header(tailing.log)))?
@@ -80,7 +83,6 @@ pub fn tail(tailing: &Tailing<'_>, out: &mut dyn Write) -> Result<(), Failure> {
             return Ok(());
         }
         (tailing.sleep)(POLL_EVERY);
-        tail.advance()?;
     }
 }
 
@@ -89,80 +91,101 @@ impl Tail<'_> {
         self.of.stop.load(Ordering::Relaxed)
     }
 
-    /// Reads what is new in the ledger.
-    fn advance(&mut self) -> Result<(), Failure> {
-        let path = log_path(self.of.results, &self.job, "ledger");
-        let attempt = || format!("cannot read {}", path.display());
-        let mut ledger = self.of.disk.read(&path, self.ledger_at).attempt(attempt)?;
-        while let Some(line) = whole_line(&mut *ledger).attempt(attempt)? {
-            self.lines += 1;
-            self.ledger_at += line.len() as u64 + 1;
-            // The first line opens the job, and commits nothing.
-            if self.lines > 1 {
-                let number = self.lines;
-                let commit: Commit = serde_json::from_str(&line)
-                    .attempt(|| format!("line {number} of {} is no commit", path.display()))?;
-                self.closed = commit.closed;
-                self.commit(commit.lengths.unwrap_or_default());
-            }
+    /// Passes over all that is committed.
+    fn skip(&mut self) -> Result<(), Failure> {
+        if let Some(log) = self.log {
+            self.logs.begin_at_end(log)?;
         }
-        if self.of.log == ResultLog::Ledger {
-            self.committed = self.ledger_at;
+        let mut last = None;
+        while let Some((_, commit)) = self.advance()? {
+            last = commit.or(last);
         }
-        Ok(())
+        let Some(last) = last else { return Ok(()) };
+        self.epoch = last.epoch.0;
+        self.log.map_or(Ok(()), |log| self.logs.skip(log, &last))
     }
 
-    fn commit(&mut self, lengths: Lengths) {
-        self.committed = match self.of.log {
-            ResultLog::Counts => lengths.counts,
-            ResultLog::Ranks => lengths.ranks,
-            ResultLog::Rejects => lengths.rejects,
-            ResultLog::Ledger => return,
-        };
+    /// The next line of the ledger.
+    fn advance(&mut self) -> Result<Option<Line>, Failure> {
+        let Some(line) = self.logs.next_line()? else { return Ok(None) };
+        self.lines += 1;
+        let number = self.lines;
+        if number == 1 {
+            return Ok(Some((line, None)));
+        }
+        let commit: Commit = serde_json::from_slice(&line)
+            .attempt(|| format!("line {number} of {} is no commit", self.logs.ledger_name()))?;
+        self.closed = commit.closed;
+        Ok(Some((line, Some(commit))))
     }
 
     /// Prints what is committed and was not printed; whether somebody still reads.
     fn print(&mut self, out: &mut dyn Write) -> Result<bool, Failure> {
-        let path = log_path(self.of.results, &self.job, name(self.of.log));
-        let attempt = || format!("cannot read {}", path.display());
-        if self.printed >= self.committed {
-            return Ok(true);
-        }
-        let log = self.of.disk.read(&path, self.printed).attempt(attempt)?;
-        let mut log = log.take(self.committed - self.printed);
-        let mut line = Vec::new();
-        while self.printed < self.committed && !self.is_stopped() {
-            line.clear();
-            log.read_until(b'\n', &mut line).attempt(attempt)?;
-            if !line.ends_with(b"\n") {
-                let (path, committed) = (path.display(), self.committed);
-                return Err(Failure::new(format!(
-                    "{path} has no row that ends at {committed}, up to where its ledger commits: \
-                     `clicks verify` tells more",
-                )));
-            }
-            self.printed += line.len() as u64;
-            let text = match self.of.format {
-                RowFormat::Json => None,
-                RowFormat::Table => {
-                    let row = table::row(self.of.log, &line);
-                    Some(row.attempt(|| format!("cannot read a row of {}", path.display()))?)
+        while !self.is_stopped()
+            && let Some((mut line, commit)) = self.advance()?
+        {
+            let read = match (self.log, commit) {
+                (Some(log), Some(commit)) => self.print_rows(log, &commit, out)?,
+                (Some(_), None) => true,
+                (None, _) => {
+                    line.push(b'\n');
+                    print_row(self.of, &line, out)?
                 }
             };
-            if !written(out.write_all(text.as_ref().map_or(&line, |text| text.as_bytes())))? {
+            if !read {
                 return Ok(false);
             }
         }
         written(out.flush())
     }
+
+    fn print_rows(
+        &mut self,
+        log: RowLog,
+        commit: &Commit,
+        out: &mut dyn Write,
+    ) -> Result<bool, Failure> {
+        let mut printed = 0;
+        let mut torn = false;
+        let of = self.of;
+        for row in self.logs.rows(log, commit)? {
+            let line = row?.line;
+            torn = !line.ends_with(b"\n");
+            if torn || of.stop.load(Ordering::Relaxed) {
+                break;
+            }
+            printed += 1;
+            if !print_row(of, &line, out)? {
+                return Ok(false);
+            }
+        }
+        let after = std::mem::replace(&mut self.epoch, commit.epoch.0);
+        if self.is_stopped() {
+            return Ok(true);
+        }
+        let short = torn || self.logs.is_short(log);
+        let fewer = printed < log.stated(commit);
+        if short || (fewer && self.logs.missing(log, after)? == Missing::Never) {
+            return Err(Failure::new(format!(
+                "{} does not have the rows of commit {} that its ledger states: `clicks verify` \
+                 tells more",
+                self.logs.name(log),
+                commit.commit,
+            )));
+        }
+        Ok(true)
+    }
 }
 
-fn name(log: ResultLog) -> &'static str {
-    match log {
-        ResultLog::Counts => "counts",
-        ResultLog::Ranks => "ranks",
-        ResultLog::Rejects => "rejects",
-        ResultLog::Ledger => "ledger",
+/// Prints a row, which ends with LF; whether somebody still reads.
+fn print_row(of: &Tailing<'_>, line: &[u8], out: &mut dyn Write) -> Result<bool, Failure> {
+    match of.format {
+        RowFormat::Json => written(out.write_all(line)),
+        RowFormat::Table => {
+            let row = table::row(of.log, line);
+            let row = row.attempt(|| "cannot show a row as a table".to_owned())?;
+            written(out.write_all(row.as_bytes()))
+        }
     }
 }
 
@@ -178,9 +201,12 @@ fn written(result: io::Result<()>) -> Result<bool, Failure> {
 mod tests {
     use std::cell::{Cell, RefCell};
     use std::fs;
+    use std::path::Path;
 
     use super::*;
-    use crate::files::disk::LocalDisk;
+    use crate::files::disk::{Disk, LocalDisk};
+    use crate::files::logs::JobFiles;
+    use crate::files::results::log_path;
 
     /// A ledger line that commits `counts` bytes.
     fn commit(number: u64, counts: usize, closed: bool) -> String {
@@ -214,8 +240,7 @@ mod tests {
             step.set(step.get() + 1);
         };
         let tailing = Tailing {
-            disk: &LocalDisk,
-            results,
+            results: &JobFiles::new(&LocalDisk, results),
             job: None,
             log: ResultLog::Counts,
             from,
@@ -276,8 +301,7 @@ mod tests {
             [(ResultLog::Ledger, RowFormat::Json), (ResultLog::Counts, RowFormat::Table)]
         {
             let tailing = Tailing {
-                disk: &LocalDisk,
-                results: directory.path(),
+                results: &JobFiles::new(&LocalDisk, directory.path()),
                 job: Some("ads"),
                 log,
                 from: TailFrom::Start,
@@ -297,8 +321,7 @@ mod tests {
         append(directory.path(), "ledger", &format!("{OPENING}{}", commit(1, 9, true)));
         fs::write(log_path(directory.path(), "ads", "counts"), "1\n").unwrap();
         let tailing = Tailing {
-            disk: &LocalDisk,
-            results: directory.path(),
+            results: &JobFiles::new(&LocalDisk, directory.path()),
             job: None,
             log: ResultLog::Counts,
             from: TailFrom::Start,

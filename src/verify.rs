@@ -13,10 +13,9 @@ use std::path::Path;
 use clicks_dataflows::time::Time;
 
 use crate::config::Config;
-use crate::failure::{Attempt, Failure, Kind};
-use crate::files::disk::Disk;
-use crate::files::results::log_path;
+use crate::failure::{Failure, Kind};
 use crate::jobs::find_job;
+use crate::logs::Jobs;
 
 mod chain;
 mod lists;
@@ -26,7 +25,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
-use chain::{Chain, Link, Standing};
+use chain::{Chain, Standing};
+pub use recounted::Clicks;
 use row::Told;
 use rows::Rows;
 
@@ -59,43 +59,52 @@ impl Verified {
 ///
 /// When there is no such job, or something cannot be read; a fault is no error.
 pub fn verify(
-    disk: &dyn Disk,
-    results: &Path,
+    results: &dyn Jobs,
     job: Option<&str>,
-    input: Option<&Path>,
+    input: Option<&Clicks>,
 ) -> Result<Verified, Failure> {
     let job = find_job(results, job)?;
-    let path = log_path(results, &job, "ledger");
-    let attempt = || format!("cannot read {}", path.display());
+    let mut logs = results.open(&job)?;
     let mut faults = Faults::default();
-    let mut chain = Chain::open(disk.read(&path, 0).attempt(attempt)?, &job);
-    let Some(opening) = chain.opening(&mut faults).attempt(attempt)? else {
+    let mut chain = Chain::new(&job, logs.has_lengths());
+    let Some(opening) = chain.opening(&mut *logs, &mut faults)? else {
         return Ok(Verified::new(job, Vec::new(), &faults));
     };
-    let config = match Config::from_meaning(&opening.meaning, &path) {
+    let config = match Config::from_meaning(&opening.meaning, Path::new(&logs.ledger_name())) {
         Ok(config) => config,
         Err(error) => {
             faults.add(format!("line 1 of the ledger: its meaning cannot be: {error}"));
             return Ok(Verified::new(job, Vec::new(), &faults));
         }
     };
-    let mut rows = Rows::open(disk, results, &job, &config.options)?;
-    while let Some(Link { commit, after, torn }) =
-        chain.next(config.options.refresh_ms, &mut faults).attempt(attempt)?
-    {
-        rows.check(&commit, after, torn, &mut faults)?;
+    let mut rows = Rows::new(&config.options);
+    while let Some(link) = chain.next(&mut *logs, config.options.refresh_ms, &mut faults)? {
+        rows.check(&mut *logs, &link, &chain.standing().numbers, &mut faults)?;
     }
+    logs.uncommitted()?.into_iter().for_each(|fault| faults.add(fault));
     let standing = chain.standing();
-    let mut notes = chain.notes();
+    let mut notes = Vec::new();
+    let torn = Some(logs.torn()).filter(|bytes| *bytes > 0);
+    notes.extend(torn.map(|bytes| {
+        format!("  the ledger ends with {bytes} bytes of a commit that was not made")
+    }));
+    notes.extend(logs.notes());
     notes.extend(rows.notes());
     let told = rows.told();
-    if faults.count == 0 {
+    if faults.count == 0 && !told.has_lost_rows() {
         lists::check(&told, &config.options, standing, &mut faults);
     }
     let mut verified = Verified::new(job, notes, &faults);
     verified.lines[0] += &summary(standing, &told, &faults);
     if let Some(input) = input {
-        verified.add(recounted::compare(input, &config, &opening, standing, &told)?);
+        match recounted::compare(input, &config, &opening, standing, &told) {
+            Ok(compared) => verified.add(compared),
+            // What is wrong with the ledger says more than what follows from it.
+            Err(failure) if faults.count > 0 => {
+                verified.lines.push(format!("no recount: {failure}"));
+            }
+            Err(failure) => return Err(failure),
+        }
     }
     Ok(verified)
 }

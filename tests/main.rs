@@ -23,6 +23,8 @@ mod bad_input;
 mod golden;
 // A replay tells the part of the past that it is asked for.
 mod positions;
+// Killed at every step of a start and of a commit over topics.
+mod crashes;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
 // Rows, names, log times and identities as the input has them.

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::value::{directory, job_name};
+use super::value::{Assignment, LogPlace, ResultPlace, job_name};
+use super::{ConfigArgs, KafkaArgs};
 
 /// Arguments of `clicks tail`.
 #[derive(Args, Debug)]
 pub struct Tail {
-    /// The directory with the job's result logs
-    #[arg(value_name = "RESULTS", value_parser = directory)]
-    pub results: PathBuf,
+    /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
+    #[arg(value_name = "DIR|kafka:")]
+    pub results: ResultPlace,
 
     /// Which of the result logs
     #[arg(value_enum, default_value = "counts")]
@@ -32,6 +33,10 @@ pub struct Tail {
     /// Stop after the last committed row, instead of waiting for the next
     #[arg(long)]
     pub no_follow: bool,
+
+    /// How topics are reached.
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 /// A result log of a job.
@@ -68,15 +73,45 @@ pub enum RowFormat {
 /// Arguments of `clicks verify`.
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// The directory with the job's result logs
-    #[arg(value_name = "RESULTS", value_parser = directory)]
-    pub results: PathBuf,
+    /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
+    #[arg(value_name = "DIR|kafka:")]
+    pub results: ResultPlace,
 
     /// The job, where there are several
     #[arg(long, value_name = "NAME", value_parser = job_name)]
     pub job: Option<String>,
 
-    /// The job's clicks, to be recounted by sorting and compared
-    #[arg(long, short, value_name = "DIR", value_parser = directory)]
-    pub input: Option<PathBuf>,
+    /// The job's clicks, to be recounted by sorting and compared: a directory, or a topic as
+    /// `kafka:TOPIC`, which may be repeated
+    #[arg(long, short, value_name = "DIR|kafka:TOPIC")]
+    pub input: Vec<LogPlace>,
+
+    /// How topics are reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// How topics are reached, by what reads them; of the settings, only those of `kafka` matter.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Kafka")]
+pub struct Reach {
+    /// Brokers and properties.
+    #[command(flatten)]
+    pub kafka: KafkaArgs,
+
+    /// Settings (TOML), of which those of `kafka` are taken
+    #[arg(long, value_name = "FILE", env = "CLICKS_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+
+    /// Set one value, such as `kafka.brokers=b1:9092`; may be repeated, and the last one counts
+    #[arg(long, value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<Assignment>,
+}
+
+impl Reach {
+    /// The same as settings of a job without a name.
+    pub fn config(&self) -> ConfigArgs {
+        let Reach { kafka, config, set } = self;
+        ConfigArgs { config: config.clone(), set: set.clone(), job: None, kafka: kafka.clone() }
+    }
 }

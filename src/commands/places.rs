@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cli::ResultPlace;
+use crate::cli::{LogPlace, ResultPlace};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::files::results::ResultDirectory;
@@ -29,4 +29,25 @@ pub fn results(
             inputs: inputs.to_vec(),
         }),
     })
+}
+
+/// The topics that are at `input`.
+///
+/// # Errors
+///
+/// When one is no topic, or given twice.
+pub fn topics(input: &[LogPlace]) -> Result<Vec<String>, Failure> {
+    let mut topics = Vec::new();
+    for place in input {
+        let LogPlace::Topic(topic) = place else {
+            return Err(Failure::refused(format!(
+                "--input {place}: several inputs are topics, and one directory is all",
+            )));
+        };
+        if topics.contains(topic) {
+            return Err(Failure::refused(format!("--input {place} is given twice")));
+        }
+        topics.push(topic.clone());
+    }
+    Ok(topics)
 }

@@ -102,18 +102,7 @@ impl Clicks {
         if let [LogPlace::Directory(path)] = places {
             return Ok(Clicks::Files(Directory::new(path.clone(), &config.schema)));
         }
-        let mut topics = Vec::new();
-        for place in places {
-            let LogPlace::Topic(topic) = place else {
-                return Err(Failure::refused(format!(
-                    "--input {place}: several inputs are topics, and one directory is all",
-                )));
-            };
-            if topics.contains(topic) {
-                return Err(Failure::refused(format!("--input {place} is given twice")));
-            }
-            topics.push(topic.clone());
-        }
+        let topics = places::topics(places)?;
         if matches!(config.schema.format, Format::Csv { columns: None }) {
             return Err(Failure::refused(
                 "input.columns: a topic has no header, so name its columns",

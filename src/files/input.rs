@@ -131,6 +131,17 @@ impl DirectorySource {
         let (known, paths, files) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
         DirectorySource { directory, end, known, paths, files }
     }
+
+    /// The file that the partition `name` is.
+    fn file<'a>(&self, name: &'a Name) -> Result<&'a String, Failure> {
+        match name {
+            Name::File(file) => Ok(file),
+            Name::Partition { .. } => Err(Failure::refused(format!(
+                "the job reads {name} of a topic: --input {} is a directory",
+                self.directory.path.display(),
+            ))),
+        }
+    }
 }
 
 impl Source for DirectorySource {
@@ -147,13 +158,12 @@ impl Source for DirectorySource {
         Ok(new.cloned().map(Name::File).collect())
     }
 
+    fn first(&mut self, name: &Name) -> Result<u64, Failure> {
+        self.file(name).map(|_| 0)
+    }
+
     fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
-        let Name::File(name) = name else {
-            return Err(Failure::refused(format!(
-                "the job reads {name} of a topic: --input {} is a directory",
-                self.directory.path.display(),
-            )));
-        };
+        let name = self.file(name)?;
         if !self.paths.contains_key(name) {
             self.paths = self.directory.partitions()?;
         }

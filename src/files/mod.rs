@@ -3,4 +3,5 @@
 pub mod disk;
 pub mod follow;
 pub mod input;
+pub mod logs;
 pub mod results;

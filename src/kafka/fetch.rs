@@ -28,6 +28,8 @@ pub enum Fetched<'a> {
         offset: u64,
         /// When the log took it, or the producer made it; absent if nobody says.
         time: Option<Millis>,
+        /// Its key; nothing if it has none.
+        key: &'a [u8],
         /// What it holds; nothing if it is a tombstone.
         value: &'a [u8],
     },
@@ -139,7 +141,7 @@ impl Drop for Queue {
 ///
 /// `record` points to a record that outlives the result.
 unsafe fn fetched<'a>(record: *mut sys::rd_kafka_message_t) -> Fetched<'a> {
-    // SAFETY: as the caller promises; payload and length are of the same record.
+    // SAFETY: as the caller promises; places and lengths are of the same record.
     unsafe {
         let offset = u64::try_from((*record).offset).unwrap_or(0);
         match RDKafkaErrorCode::from((*record).err) {
@@ -147,17 +149,28 @@ unsafe fn fetched<'a>(record: *mut sys::rd_kafka_message_t) -> Fetched<'a> {
             RDKafkaErrorCode::PartitionEOF => return Fetched::End(offset),
             error => return Fetched::Error(error),
         }
-        let payload = (*record).payload.cast::<u8>();
-        let value = match payload.is_null() {
-            true => &[],
-            false => std::slice::from_raw_parts(payload, (*record).len),
-        };
+        let key = bytes((*record).key.cast(), (*record).key_len);
+        let value = bytes((*record).payload.cast(), (*record).len);
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         let time = sys::rd_kafka_message_timestamp(record, &mut kind);
         Fetched::Record {
             offset,
             time: Millis::try_from(time).ok().filter(|time| *time > 0),
+            key,
             value,
         }
+    }
+}
+
+/// The bytes at `start`; nothing if there is no such place.
+///
+/// # Safety
+///
+/// `length` bytes are at `start`, unless it is null, and outlive the result.
+unsafe fn bytes<'a>(start: *const u8, length: usize) -> &'a [u8] {
+    match start.is_null() {
+        true => &[],
+        // SAFETY: as the caller promises.
+        false => unsafe { std::slice::from_raw_parts(start, length) },
     }
 }

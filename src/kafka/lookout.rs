@@ -267,7 +267,11 @@ impl Lookout {
 }
 
 /// The offsets that `what` means for each of `places`; those without a leader are left out.
-fn ask<'a>(
+///
+/// # Errors
+///
+/// When the brokers do not answer, or no partition has a leader.
+pub fn ask<'a>(
     client: &Consumer,
     places: impl Iterator<Item = &'a Place>,
     what: Offset,

@@ -3,22 +3,27 @@
 //! ```text
 //! lookout ─▶ which partitions there are, and where they truly end
 //! fetch   ─▶ source ─▶ Reader … Committer ─▶ sink ─▶ one transaction for each commit
-//!                               generate  ─▶ outlet ─▶ a topic of clicks
+//!    └─────▶ committed ─▶ the ledger; merged ─▶ the rows of its commits, as one log
+//! generate ─▶ outlet ─▶ a topic of clicks
 //! ```
 //!
 //! Offsets are taken from the ledger, never from a consumer group: consumers are assigned their
 //! partitions by us, and there is no rebalancing.
 
 pub mod client;
+mod committed;
 pub mod failpoint;
 mod fetch;
 mod health;
 mod ledger;
+pub mod logs;
 pub mod lookout;
+mod merged;
 pub mod outlet;
 mod partition;
+mod placed;
+mod policy;
 pub mod results;
-mod retention;
 mod sink;
 pub mod source;
 mod transaction;

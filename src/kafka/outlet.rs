@@ -15,7 +15,7 @@ use crate::duration::Duration;
 use crate::failure::{Attempt, Failure};
 use crate::generate::{Made, Outlet, Plan};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE, Producer};
-use crate::kafka::retention;
+use crate::kafka::policy;
 
 /// How long a record waits for others with which it is sent.
 const LINGER_MS: &str = "20";
@@ -66,7 +66,7 @@ impl Topic {
             let (low, end) = ends.attempt(attempt)?;
             records += u64::try_from(end - low).unwrap_or(0);
         }
-        let kept_ms = retention::of_stated_time(cluster, name)?;
+        let kept_ms = policy::stated_time_kept_ms(cluster, name);
         Ok(Topic { cluster: cluster.clone(), name: name.to_owned(), partitions, records, kept_ms })
     }
 

@@ -5,7 +5,7 @@ use rdkafka::consumer::Consumer as _;
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, PATIENCE};
 use crate::kafka::failpoint::reach;
-use crate::kafka::ledger::Committed;
+use crate::kafka::ledger;
 use crate::kafka::sink::TopicSink;
 use crate::kafka::transaction::Transactions;
 use crate::sink::{LedgerLines, Results, Sink};
@@ -102,7 +102,7 @@ impl Results for ResultTopics {
             return Ok(Box::new(std::iter::empty()));
         }
         reach("before-ledger");
-        let records = Committed::open(&self.cluster, &topic(&self.job, "ledger"), None)?;
+        let records = ledger::lines(&self.cluster, &topic(&self.job, "ledger"))?;
         reach("after-ledger");
         let text = |line: Vec<u8>| {
             String::from_utf8(line).attempt(|| format!("{} is not UTF-8", self.ledger_name()))

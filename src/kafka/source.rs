@@ -196,7 +196,7 @@ impl Source for TopicSource {
         let (mut next, mut failed) = (open.next, None);
         let until = open.until.unwrap_or(u64::MAX);
         open.queue.take(limit, Duration::ZERO, &mut |fetched| match fetched {
-            Fetched::Record { offset, time, value } if offset < until => {
+            Fetched::Record { offset, time, value, .. } if offset < until => {
                 let bytes = value.len() as u64;
                 take(Piece::Record(Record { offset, log_time: time, value, bytes }));
                 next = offset + 1;

@@ -1,25 +1,27 @@
 //! The ledger, line by line: whether each follows from the one before.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead};
 
 use clicks_dataflows::ledger::{Commit, Lengths, Mark, Opening, Position, Totals};
 use clicks_dataflows::time::{Epoch, Millis, Time};
 
 use super::Faults;
 use crate::commit::sha256_hex;
+use crate::failure::Failure;
+use crate::logs::Logs;
+use crate::numbers::Numbers;
 
 /// A ledger that is being read.
 pub struct Chain {
-    lines: Box<dyn BufRead>,
     job: String,
+    /// Whether commits state the lengths of logs.
+    has_lengths: bool,
     standing: Standing,
     /// The line before, its number, and the hash that the next commit must state.
     number: u64,
     hash: String,
     /// Whether the line before is known to be changed, so that nothing can follow from it.
     broken: bool,
-    torn: usize,
 }
 
 /// Where a job stands after its commits so far.
@@ -29,10 +31,12 @@ pub struct Standing {
     pub commits: u64,
     /// Up to which everything is told.
     pub epoch: Epoch,
-    /// Where each partition stands.
+    /// Where each partition stands, by its number within the job.
     pub positions: BTreeMap<u32, Position>,
-    /// All decisions.
-    pub marks: Vec<Mark>,
+    /// All decisions, each with the number of its partition.
+    pub marks: Vec<(u32, Mark)>,
+    /// Which number a partition has.
+    pub numbers: Numbers,
     /// The job's totals.
     pub totals: Totals,
     /// The lengths of its logs.
@@ -52,22 +56,29 @@ pub struct Link {
 }
 
 impl Chain {
-    /// The ledger of `job` that consists of `lines`.
-    pub fn open(lines: Box<dyn BufRead>, job: &str) -> Chain {
+    /// The ledger of `job`, before its first line.
+    pub fn new(job: &str, has_lengths: bool) -> Chain {
         Chain {
-            lines,
             job: job.to_owned(),
+            has_lengths,
             standing: Standing::default(),
             number: 0,
             hash: String::new(),
             broken: false,
-            torn: 0,
         }
     }
 
     /// The line that opens the job; without it nothing can be checked.
-    pub fn opening(&mut self, faults: &mut Faults) -> io::Result<Option<Opening>> {
-        let Some(line) = self.line()? else {
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be read.
+    pub fn opening(
+        &mut self,
+        logs: &mut dyn Logs,
+        faults: &mut Faults,
+    ) -> Result<Option<Opening>, Failure> {
+        let Some(line) = self.line(logs)? else {
             faults.add("the ledger is empty: no job was opened".to_owned());
             return Ok(None);
         };
@@ -82,14 +93,22 @@ impl Chain {
             faults.add("line 1 of the ledger was changed: it is not as it is written".to_owned());
         }
         self.hash = sha256_hex(&[&line]);
-        let positions = opening.positions.iter().map(|p| (p.partition, p.clone()));
-        self.standing.positions = positions.collect();
+        self.standing.stand(&opening.positions);
         Ok(Some(opening))
     }
 
     /// The next commit; lines that are none are told and passed over.
-    pub fn next(&mut self, refresh_ms: Millis, faults: &mut Faults) -> io::Result<Option<Link>> {
-        while let Some(line) = self.line()? {
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be read.
+    pub fn next(
+        &mut self,
+        logs: &mut dyn Logs,
+        refresh_ms: Millis,
+        faults: &mut Faults,
+    ) -> Result<Option<Link>, Failure> {
+        while let Some(line) = self.line(logs)? {
             let mut commit = match serde_json::from_slice::<Commit>(&line) {
                 Ok(commit) => commit,
                 Err(error) => {
@@ -114,6 +133,7 @@ impl Chain {
             let torn = self.check_place(&commit, faults);
             let after = self.standing.epoch;
             self.standing.check(&commit, torn, refresh_ms, faults);
+            self.check_lengths(&commit, faults);
             self.standing.follow(&commit);
             self.hash = sha256_hex(&[&line]);
             self.broken = changed.is_some();
@@ -125,13 +145,6 @@ impl Chain {
     /// Where the job stands after the commits so far.
     pub fn standing(&self) -> &Standing {
         &self.standing
-    }
-
-    /// What is no fault, but to be known.
-    pub fn notes(&self) -> Vec<String> {
-        let torn =
-            |bytes| format!("  the ledger ends with {bytes} bytes of a commit that was not made");
-        Some(self.torn).filter(|bytes| *bytes > 0).map(torn).into_iter().collect()
     }
 
     /// Checks number and hash; whether commits are missing before this one.
@@ -160,16 +173,35 @@ impl Chain {
         number > before + 1
     }
 
-    /// The next whole line, without its LF.
-    fn line(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut line = Vec::new();
-        self.lines.read_until(b'\n', &mut line)?;
-        if line.pop_if(|byte| *byte == b'\n').is_none() {
-            self.torn = line.len();
-            return Ok(None);
+    /// Checks that the commit states lengths where logs have them, and that they grow.
+    fn check_lengths(&self, commit: &Commit, faults: &mut Faults) {
+        let number = commit.commit;
+        let lengths = match commit.lengths {
+            Some(lengths) if self.has_lengths => lengths,
+            None if !self.has_lengths => return,
+            Some(_) => {
+                return faults.add(format!("commit {number}: it states lengths of topics"));
+            }
+            None => return faults.add(format!("commit {number}: it states no lengths")),
+        };
+        let old = self.standing.lengths;
+        for (log, old, new) in [
+            ("counts", old.counts, lengths.counts),
+            ("ranks", old.ranks, lengths.ranks),
+            ("rejects", old.rejects, lengths.rejects),
+        ] {
+            if new < old {
+                let fault = format!("its length of {log} falls from {old} to {new}");
+                faults.add(format!("commit {number}: {fault}"));
+            }
         }
-        self.number += 1;
-        Ok(Some(line))
+    }
+
+    /// The next line, without its LF.
+    fn line(&mut self, logs: &mut dyn Logs) -> Result<Option<Vec<u8>>, Failure> {
+        let line = logs.next_line()?;
+        self.number += u64::from(line.is_some());
+        Ok(line)
     }
 }
 
@@ -214,7 +246,7 @@ impl Standing {
         self.check_places(commit, torn, refresh_ms, &mut fault);
     }
 
-    /// Checks positions, marks and lengths.
+    /// Checks positions and marks.
     fn check_places(
         &self,
         commit: &Commit,
@@ -222,20 +254,22 @@ impl Standing {
         refresh_ms: Millis,
         fault: &mut dyn FnMut(String),
     ) {
+        let mut numbers = self.numbers.clone();
         let mut reached = self.positions.clone();
         for position in &commit.positions {
-            let partition = position.partition;
+            let partition = numbers.of(position.log.as_ref(), position.partition);
             if let Some(before) = reached.insert(partition, position.clone())
                 && (before.offset > position.offset
                     || before.clock > position.clock
-                    || before.file != position.file)
+                    || before.name() != position.name())
             {
                 fault(format!("the position of partition {partition} goes back"));
             }
         }
         for mark in &commit.marks {
-            let from = self.positions.get(&mark.partition).map_or(0, |p| p.offset);
-            let until = reached.get(&mark.partition).map_or(0, |p| p.offset);
+            let number = numbers.of(mark.log.as_ref(), mark.partition);
+            let from = self.positions.get(&number).map_or(0, |p| p.offset);
+            let until = reached.get(&number).map_or(0, |p| p.offset);
             let epoch = mark.clock.0 + refresh_ms;
             let new = self.epoch < epoch && (from..until).contains(&mark.offset);
             if !(new || torn) || epoch > commit.epoch.0 {
@@ -243,30 +277,26 @@ impl Standing {
                 fault(format!("its mark of {partition}:{offset} is of no record of it"));
             }
         }
-        let Some(lengths) = commit.lengths else {
-            fault("it states no lengths".to_owned());
-            return;
-        };
-        let old = self.lengths;
-        for (log, old, new) in [
-            ("counts", old.counts, lengths.counts),
-            ("ranks", old.ranks, lengths.ranks),
-            ("rejects", old.rejects, lengths.rejects),
-        ] {
-            if new < old {
-                fault(format!("its length of {log} falls from {old} to {new}"));
-            }
-        }
     }
 
     fn follow(&mut self, commit: &Commit) {
         self.commits = commit.commit;
         self.epoch = self.epoch.max(commit.epoch.0);
-        self.positions.extend(commit.positions.iter().map(|p| (p.partition, p.clone())));
-        self.marks.extend(commit.marks.iter().cloned());
+        self.stand(&commit.positions);
+        for mark in &commit.marks {
+            let partition = self.numbers.of(mark.log.as_ref(), mark.partition);
+            self.marks.push((partition, mark.clone()));
+        }
         self.totals = commit.totals;
         self.lengths = commit.lengths.unwrap_or(self.lengths);
         self.closed |= commit.closed;
+    }
+
+    fn stand(&mut self, positions: &[Position]) {
+        for position in positions {
+            let number = self.numbers.of(position.log.as_ref(), position.partition);
+            self.positions.insert(number, position.clone());
+        }
     }
 }
 

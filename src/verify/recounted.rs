@@ -1,60 +1,95 @@
 //! The recount of the input, compared with what was told.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use clicks_dataflows::click::{AdId, Reason};
 use clicks_dataflows::clock::Clock;
-use clicks_dataflows::decode::{Decoder, Format};
+use clicks_dataflows::decode::{Decoder, Schema, SchemaError};
 use clicks_dataflows::filter::FilterId;
-use clicks_dataflows::ledger::{Opening, Position};
+use clicks_dataflows::ledger::{Name, Opening, Position};
 use clicks_dataflows::time::{Minute, Time};
-use clicks_replay::recount::{Begin, Reading, Recount, Recounting};
+use clicks_replay::recount::{Begin, Recount, Recounting};
 
 use super::chain::Standing;
 use super::row::Told;
 use super::{Faults, some};
 use crate::config::Config;
 use crate::failure::{Attempt, Failure};
-use crate::files::follow::LineFile;
-use crate::files::input::{Directory, Until};
-use crate::source::{Piece, Poll};
+use crate::files::input::{Directory, DirectorySource, End};
+use crate::kafka::source::{InputTopics, TopicSource};
+use crate::logs::Missing;
+use crate::source::{Piece, Poll, Source};
 
-/// Lines taken of a file at once.
+/// Records taken of a partition at once.
 const BATCH: usize = 4096;
+
+/// How long to wait for records that are on their way.
+const PATIENCE: Duration = Duration::from_millis(1);
+
+/// The clicks that a job has read.
+pub enum Clicks {
+    /// Files of a directory.
+    Files(PathBuf),
+    /// Topics, up to where they end.
+    Topics(InputTopics),
+}
+
+impl Clicks {
+    /// A source of them that has opened nothing.
+    fn source(&self, schema: &Schema) -> Box<dyn Source> {
+        match self {
+            Clicks::Files(path) => {
+                let directory = Directory::new(path.clone(), schema);
+                Box::new(DirectorySource::new(directory, End::Complete))
+            }
+            Clicks::Topics(topics) => Box::new(TopicSource::new(topics.clone())),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Clicks::Files(path) => path.display().to_string(),
+            Clicks::Topics(topics) => {
+                let topics = topics.lookout.topics().iter();
+                topics.map(|topic| format!("kafka:{topic}")).collect::<Vec<_>>().join(", ")
+            }
+        }
+    }
+}
 
 /// Recounts `input` up to the last commit: the verdict, notes, and the differences.
 pub fn compare(
-    input: &Path,
+    input: &Clicks,
     config: &Config,
     opening: &Opening,
     standing: &Standing,
     told: &Told,
 ) -> Result<(String, Vec<String>, Faults), Failure> {
     let decoder = Decoder::new(&config.schema).attempt(|| "cannot read the input".to_owned())?;
-    let extension = match config.schema.format {
-        Format::Json => "jsonl",
-        Format::Csv { .. } => "csv",
-    };
-    let header = decoder.needs_header();
-    let path = input.to_path_buf();
-    let directory = Directory { path, extension, header, read: Default::default() };
-    let mut files = directory.partitions()?;
     let mut recounting = Recounting::new(config.options.clone(), decoder, standing.epoch);
+    let mut names: BTreeSet<Name> = input.source(&config.schema).discover()?.into_iter().collect();
     let (mut notes, mut faults) = (Vec::new(), Faults::default());
-    for position in standing.positions.values() {
-        let begin = begin(position.partition, opening, standing);
-        let Some(file) = position.file.as_ref().and_then(|name| files.remove_entry(name)) else {
+    for (number, position) in &standing.positions {
+        let name = position.name();
+        let mut source = input.source(&config.schema);
+        let first = source.first(&name)?;
+        let begin = begin(*number, opening, standing);
+        if !names.remove(&name) {
             missing(position, begin.0, &mut faults);
             continue;
-        };
-        if read(&directory, file, position, begin, &mut recounting, &mut faults)? {
-            notes.push(format!("  {} goes on after the last commit", named(position)));
+        }
+        if first > begin.0 {
+            return Err(deleted(&name, begin.0, first));
+        }
+        if read(&mut *source, position, begin, &mut recounting, &mut faults)? {
+            notes.push(format!("  {name} goes on after the last commit"));
         }
     }
-    notes.extend(files.keys().map(|name| format!("  {name} is no partition of the job yet")));
+    notes.extend(names.iter().map(|name| format!("  {name} is no partition of the job yet")));
     let recount = recounting.finish();
-    differences(&recount, standing, told, &mut faults);
+    notes.extend(differences(&recount, standing, told, &mut faults));
     let minutes: BTreeSet<Minute> = recount.counts.iter().map(|(_, minute, ..)| *minute).collect();
     let verdict = match faults.count {
         0 => "differences: none".to_owned(),
@@ -62,89 +97,107 @@ pub fn compare(
     };
     let verdict = format!(
         "recount of {}: {verdict} over {}, {}",
-        input.display(),
+        input.name(),
         some(minutes.len(), "minute"),
         some(recount.counts.len(), "cell"),
     );
     Ok((verdict, notes, faults))
 }
 
-fn named(position: &Position) -> String {
-    position.file.clone().unwrap_or_else(|| format!("partition {}", position.partition))
+/// A record's place in words: files have lines.
+fn unit(name: &Name) -> &'static str {
+    match name {
+        Name::File(_) => "line",
+        Name::Partition { .. } => "offset",
+    }
 }
 
 fn missing(position: &Position, begin: u64, faults: &mut Faults) {
     if position.offset > begin {
-        let name = named(position);
-        faults.add(format!("{name} is missing, but was counted up to line {}", position.offset));
+        let (name, offset) = (position.name(), position.offset);
+        faults.add(format!("{name} is missing, but was counted up to {} {offset}", unit(&name)));
     }
 }
 
+fn deleted(name: &Name, begin: u64, first: u64) -> Failure {
+    Failure::refused(format!(
+        "{name} cannot be recounted: the job has read it from offset {begin} on, but its first \
+         record is at offset {first}, as those before it have been deleted",
+    ))
+}
+
 /// The first offset of a partition, its clock there, and its marks.
-fn begin(partition: u32, opening: &Opening, standing: &Standing) -> (u64, Begin) {
-    let first = opening.positions.iter().find(|position| position.partition == partition);
+fn begin(number: u32, opening: &Opening, standing: &Standing) -> (u64, Begin) {
+    let is_it = |position: &&Position| {
+        standing.numbers.known(position.log.as_deref(), position.partition) == Some(number)
+    };
+    let first = opening.positions.iter().find(is_it);
     let clock = first.map_or_else(Clock::default, |first| Clock {
         clock: first.clock.0,
         jump: first.jump.map(|jump| jump.0),
     });
-    let marks = standing.marks.iter().filter(|mark| mark.partition == partition);
-    let marks: BTreeMap<_, _> = marks.map(|mark| (mark.offset, mark.clock.0)).collect();
-    (first.map_or(0, |first| first.offset), Begin { partition, clock, marks })
+    let marks = standing.marks.iter().filter(|(partition, _)| *partition == number);
+    let marks: BTreeMap<_, _> = marks.map(|(_, mark)| (mark.offset, mark.clock.0)).collect();
+    (first.map_or(0, |first| first.offset), Begin { partition: number, clock, marks })
 }
 
-/// Gives a partition's records up to `position` to the recount; whether there are more.
+/// Gives a partition's records up to `position` to the recount; whether its file has more.
 fn read(
-    directory: &Directory,
-    (name, path): (String, PathBuf),
+    source: &mut dyn Source,
     position: &Position,
     (offset, begin): (u64, Begin),
     recounting: &mut Recounting,
     faults: &mut Faults,
 ) -> Result<bool, Failure> {
-    let until = Until::Offset(position.offset.saturating_add(1));
-    let mut file = LineFile::open(&path, directory, false, Some(until))?;
-    file.skip_to(offset)?;
+    let (name, number, end) = (position.name(), begin.partition, position.offset);
+    source.open(number, &name, offset)?;
     let mut reading = recounting.open(begin);
     let mut next = offset;
-    let mut header = Ok(());
-    while next < position.offset {
-        let limit = usize::try_from(position.offset - next).unwrap_or(BATCH).min(BATCH);
-        let polled = file.poll(limit, &mut |piece| take(piece, &mut reading, &mut header))?;
-        next = polled.next;
+    let mut header: Result<(), SchemaError> = Ok(());
+    while next < end {
+        let limit = usize::try_from(end - next).unwrap_or(BATCH).min(BATCH);
+        let polled = source.poll(number, limit, &mut |piece| match piece {
+            Piece::Header(line) => header = reading.header(line),
+            Piece::Record(record) if header.is_ok() && record.offset < end => {
+                reading.record(&record);
+            }
+            Piece::Record(_) => {}
+        })?;
         if polled.poll != Poll::More {
+            next = polled.next;
             break;
         }
+        if polled.next == next {
+            std::thread::sleep(PATIENCE);
+        }
+        next = polled.next;
     }
-    header.attempt(|| format!("cannot read {}", path.display()))?;
+    header.attempt(|| format!("cannot read {name}"))?;
     let clock = reading.close();
-    if next < position.offset {
-        let counted = position.offset;
-        faults.add(format!("{name} ends at line {next}, but was counted up to line {counted}"));
+    if next < end {
+        let unit = unit(&name);
+        faults.add(format!("{name} ends at {unit} {next}, but was counted up to {unit} {end}"));
         return Ok(false);
     }
     if (clock.clock, clock.jump) != (position.clock.0, position.jump.map(|jump| jump.0)) {
         let (told, found) = (position.clock, Time(clock.clock));
         faults.add(format!("clock of {name}: {told} in the ledger, {found} recounted"));
     }
+    // A topic goes on for ever.
     let mut more = false;
-    file.poll(1, &mut |_| more = true)?;
+    if matches!(name, Name::File(_)) {
+        source.poll(number, 1, &mut |_| more = true)?;
+    }
     Ok(more)
 }
 
-fn take(
-    piece: Piece<'_>,
-    reading: &mut Reading<'_>,
-    header: &mut Result<(), clicks_dataflows::decode::SchemaError>,
-) {
-    match piece {
-        Piece::Header(line) => *header = reading.header(line),
-        Piece::Record(record) if header.is_ok() => reading.record(&record),
-        Piece::Record(_) => {}
-    }
-}
-
-/// Lists in what the recount differs.
-fn differences(recount: &Recount, standing: &Standing, told: &Told, faults: &mut Faults) {
+/// Lists in what the recount differs; a note if rows that could differ are no longer there.
+fn differences(
+    recount: &Recount,
+    standing: &Standing,
+    told: &Told,
+    faults: &mut Faults,
+) -> Option<String> {
     for at in &recount.beyond {
         let epoch = Time(standing.epoch);
         faults.add(format!("record {}:{} is of an epoch after {epoch}", at.partition, at.offset));
@@ -168,7 +221,13 @@ fn differences(recount: &Recount, standing: &Standing, told: &Told, faults: &mut
     let counts = told.counts.iter().map(|(cell, clicks)| (cell.clone(), *clicks));
     let recounted = recount.counts.iter().cloned();
     let recounted = recounted.map(|(ad, minute, filter, clicks)| ((ad, minute, filter), clicks));
+    let [counts_lost, _, rejects_lost] = told.lost.map(|lost| lost == Some(Missing::Deleted));
+    let mut lost = 0_u64;
     compare_sorted(counts, recounted, |(ad, minute, filter), told, found| {
+        if told.is_none() && counts_lost {
+            lost += 1;
+            return;
+        }
         let (told, found) = (told.unwrap_or(0), found.unwrap_or(0));
         faults.add(cell_differs((ad, *minute, *filter), told, found));
     });
@@ -176,10 +235,16 @@ fn differences(recount: &Recount, standing: &Standing, told: &Told, faults: &mut
     let found =
         recount.rejects.iter().map(|(partition, offset, why)| ((*partition, *offset), *why));
     compare_sorted(rejects, found, |(partition, offset), told, found| {
+        if told.is_none() && rejects_lost {
+            lost += 1;
+            return;
+        }
         let why = |reason: Option<Reason>| reason.map_or("no reject", Reason::as_str);
         let (told, found) = (why(told), why(found));
         faults.add(format!("record {partition}:{offset}: {told} told, {found} recounted"));
     });
+    let note = |lost| format!("  of {} nothing that was told is left", some(lost, "recounted row"));
+    (lost > 0).then(|| note(lost))
 }
 
 fn cell_differs((ad, minute, filter): (&AdId, Minute, FilterId), told: u64, found: u64) -> String {

@@ -10,6 +10,9 @@ use clicks_dataflows::told::{CountRow, RankRow, RankedAd, RejectRow, State};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::logs::Missing;
+use crate::numbers::Numbers;
+
 /// A list's filter, window in minutes, and last minute.
 pub type Group = (FilterId, u32, Minute);
 
@@ -24,6 +27,22 @@ pub struct Told {
     pub rejects: Vec<(u32, u64, Reason)>,
     /// Rows of counts, ranks and rejects.
     pub rows: [u64; 3],
+    /// Which number a partition has within the job.
+    pub numbers: Numbers,
+    /// What is no longer there of counts, ranks and rejects.
+    pub lost: [Option<Missing>; 3],
+}
+
+impl Told {
+    /// Whether something that was told last is no longer there.
+    pub fn has_lost_rows(&self) -> bool {
+        self.lost.contains(&Some(Missing::Deleted))
+    }
+
+    /// The number of the partition of a rejected record; none if the job has no such partition.
+    fn partition(&self, row: &RejectRow<'_>) -> Option<u32> {
+        self.numbers.known(row.log.as_deref(), row.partition)
+    }
 }
 
 /// A row of one of the result logs.
@@ -34,8 +53,8 @@ pub trait Row: Serialize + DeserializeOwned {
     /// When it was told.
     fn epoch(&self) -> Epoch;
 
-    /// Its place among the rows of its epoch.
-    fn key(&self) -> Self::Key;
+    /// Its place among the rows of its epoch, after what was told before.
+    fn key(&self, told: &Told) -> Self::Key;
 
     /// What is wrong with it after what was told before.
     fn fault(&self, told: &Told, options: &Options) -> Option<String>;
@@ -63,13 +82,16 @@ impl Row for CountRow {
         self.epoch.0
     }
 
-    fn key(&self) -> Self::Key {
+    fn key(&self, _: &Told) -> Self::Key {
         (self.ad_id.clone(), self.minute, self.filter)
     }
 
     fn fault(&self, told: &Told, options: &Options) -> Option<String> {
-        let before = told.counts.get(&self.key()).copied().unwrap_or(0);
-        if self.was != before {
+        let before = told.counts.get(&self.key(told)).copied();
+        // The rows of a cell are lost from the first on.
+        let is_lost = before.is_none() && told.lost[0].is_some();
+        let before = before.unwrap_or(0);
+        if self.was != before && !is_lost {
             return Some(format!("it was {}, but {before} were told before", self.was));
         }
         if self.clicks <= self.was {
@@ -95,7 +117,7 @@ impl Row for RankRow {
         self.epoch.0
     }
 
-    fn key(&self) -> Group {
+    fn key(&self, _: &Told) -> Group {
         (self.filter, self.window, self.minute)
     }
 
@@ -116,7 +138,7 @@ impl Row for RankRow {
         if ads.len() < self.ads.len() {
             return Some("an ad is in it twice".to_owned());
         }
-        if self.state != State::Final && told.lists.get(&self.key()) == Some(&self.ads) {
+        if self.state != State::Final && told.lists.get(&self.key(told)) == Some(&self.ads) {
             return Some("the same list was told before".to_owned());
         }
         unknown_filter(self.filter, options)
@@ -125,7 +147,7 @@ impl Row for RankRow {
 
     fn tell(self, told: &mut Told) {
         told.rows[1] += 1;
-        told.lists.insert(self.key(), self.ads);
+        told.lists.insert((self.filter, self.window, self.minute), self.ads);
     }
 }
 
@@ -136,18 +158,21 @@ impl Row for RejectRow<'static> {
         self.epoch.0
     }
 
-    fn key(&self) -> Self::Key {
-        (self.partition, self.offset)
+    fn key(&self, told: &Told) -> Self::Key {
+        (told.partition(self).unwrap_or(u32::MAX), self.offset)
     }
 
-    fn fault(&self, _: &Told, options: &Options) -> Option<String> {
+    fn fault(&self, told: &Told, options: &Options) -> Option<String> {
+        if told.partition(self).is_none() {
+            return Some("the job reads no such partition".to_owned());
+        }
         let between = !self.epoch.0.is_multiple_of(options.refresh_ms);
         between.then(|| format!("nothing is told at {}", self.epoch))
     }
 
     fn tell(self, told: &mut Told) {
         told.rows[2] += 1;
-        told.rejects.push((self.partition, self.offset, self.reason));
+        told.rejects.push((told.partition(&self).unwrap_or(u32::MAX), self.offset, self.reason));
     }
 }
 

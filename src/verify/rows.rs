@@ -1,47 +1,30 @@
 //! The rows of each commit: as many as it states, with its digest, each right and in order.
 //!
-//! A commit's rows lie between its lengths and those of the commit before. Where rows are missing
-//! or doubled, those that follow lie elsewhere than their lengths say: their epochs tell where the
-//! commit ends, and the shift is kept for the next.
+//! Where the digest is not that of the rows, they are looked for elsewhere; where their log may
+//! rightly have lost some, the commit is passed over, and counted.
 
 use std::cmp::Ordering;
-use std::io::Read;
-use std::path::{Path, PathBuf};
 
 use clicks_dataflows::ledger::Commit;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::time::{Epoch, Time};
 use clicks_dataflows::told::{CountRow, RankRow, RejectRow};
-use serde::Deserialize;
 
+use super::chain::Link;
 use super::row::{self, Row, Told};
 use super::{Faults, some};
 use crate::commit::sha256_hex;
-use crate::failure::{Attempt, Failure};
-use crate::files::disk::Disk;
-use crate::files::results::{LOGS, log_path};
-
-/// Bytes beyond a commit's place in which its rows are looked for.
-const SHIFT_MAX: u64 = 1 << 20;
+use crate::failure::Failure;
+use crate::files::logs::epoch_of;
+use crate::logs::{Logs, Missing, RowLog};
+use crate::numbers::Numbers;
 
 /// The rows of a job, commit by commit.
 pub struct Rows<'a> {
-    disk: &'a dyn Disk,
     options: &'a Options,
-    logs: Vec<Log>,
     told: Told,
-}
-
-/// A result log, as far as it was checked.
-struct Log {
-    name: &'static str,
-    path: PathBuf,
-    /// Its length, if it is there.
-    length: Option<u64>,
-    /// Where the rows of the next commit begin.
-    at: u64,
-    /// Where they would begin by the ledger.
-    stated: u64,
+    /// Commits that cannot be checked, and up to which epoch.
+    lost: (u64, Epoch),
 }
 
 /// The rows of a commit in one log.
@@ -55,90 +38,91 @@ struct Batch {
 struct Place<'a> {
     commit: &'a Commit,
     after: Epoch,
-    /// Whether the digest differs.
+    /// Whether the digest differs, and no row is missing that may be.
     changed: bool,
-    log: &'static str,
+    log: RowLog,
 }
 
 impl<'a> Rows<'a> {
     /// The rows of a job that was opened.
-    pub fn open(
-        disk: &'a dyn Disk,
-        results: &Path,
-        job: &str,
-        options: &'a Options,
-    ) -> Result<Rows<'a>, Failure> {
-        let log = |name| {
-            let path = log_path(results, job, name);
-            let length =
-                disk.length(&path).attempt(|| format!("cannot read {}", path.display()))?;
-            Ok(Log { name, path, length, at: 0, stated: 0 })
-        };
-        let logs: Result<Vec<Log>, Failure> = LOGS.into_iter().map(log).collect();
-        Ok(Rows { disk, options, logs: logs?, told: Told::default() })
+    pub fn new(options: &'a Options) -> Rows<'a> {
+        Rows { options, told: Told::default(), lost: (0, 0) }
     }
 
-    /// Checks the rows of `commit`, which are of epochs greater than `after`; if it is `torn` off
-    /// from the commit before, rows of those that are missing precede its own.
+    /// Checks the rows of a commit; if it is torn off from the commit before, rows of those that
+    /// are missing precede its own. `numbers` are those of the partitions.
     pub fn check(
         &mut self,
-        commit: &Commit,
-        after: Epoch,
-        torn: bool,
+        logs: &mut dyn Logs,
+        link: &Link,
+        numbers: &Numbers,
         faults: &mut Faults,
     ) -> Result<(), Failure> {
-        let Some(lengths) = commit.lengths else { return Ok(()) };
-        let lengths = [lengths.counts, lengths.ranks, lengths.rejects];
-        let stated = [commit.counts, commit.ranks, commit.rejects];
-        let begins: Vec<u64> = self.logs.iter().map(|log| log.at).collect();
+        let Link { commit, after, torn } = link;
+        if logs.has_lengths() && commit.lengths.is_none() {
+            return Ok(());
+        }
+        self.told.numbers.clone_from(numbers);
         let mut batches = Vec::new();
-        let mut short = false;
-        for (log, (length, stated)) in self.logs.iter_mut().zip(lengths.into_iter().zip(stated)) {
-            let end = log.at.saturating_add(length.saturating_sub(log.stated));
-            short |= end > log.length.unwrap_or(0);
-            batches.push(Batch::new(log.read(self.disk, end)?, stated, torn));
-            log.stated = length;
+        for log in RowLog::ALL {
+            batches.push(read(logs, log, commit, *torn, faults)?);
         }
         let own: Vec<&[u8]> = batches.iter().map(|batch| &batch.bytes[batch.own..]).collect();
-        let changed = sha256_hex(&own) != commit.digest;
-        let found = faults.count;
-        if short && !changed {
+        let mut changed = sha256_hex(&own) != commit.digest;
+        let mut excused = [false; 3];
+        if changed {
+            excused = self.excuse(logs, &batches, link)?;
+            changed = !excused.contains(&true);
+        } else if RowLog::ALL.iter().any(|log| logs.is_short(*log)) {
             faults.add(format!("commit {}: its lengths are beyond its rows", commit.commit));
         }
-        for (at, mut batch) in batches.into_iter().enumerate() {
-            let stated = stated[at];
+        let found = faults.count;
+        let mut spans = Vec::new();
+        for ((log, mut batch), excused) in RowLog::ALL.into_iter().zip(batches).zip(excused) {
+            let stated = log.stated(commit);
             if changed {
-                let found = self.logs[at].find(self.disk, &batch, commit.epoch.0)?;
-                if found.len() > batch.bytes.len() || !batch.fits(stated, commit.epoch.0) {
-                    batch = Batch::new(found, stated, torn);
-                }
+                batch = look_again(logs, log, batch, link)?;
             }
-            self.logs[at].at += batch.bytes.len() as u64;
-            let place = Place { commit, after, changed, log: self.logs[at].name };
-            place.check_number(&batch, stated, faults);
-            match at {
-                0 => self.check_rows::<CountRow>(&batch, &place, faults),
-                1 => self.check_rows::<RankRow>(&batch, &place, faults),
-                _ => self.check_rows::<RejectRow<'static>>(&batch, &place, faults),
+            let bytes = batch.bytes.len() as u64;
+            if bytes > 0 {
+                spans.push(logs.span(log, bytes));
+            }
+            let place = Place { commit, after: *after, changed, log };
+            if !excused {
+                place.check_number(&batch, stated, faults);
+            }
+            match log {
+                RowLog::Counts => self.check_rows::<CountRow>(&batch, &place, faults),
+                RowLog::Ranks => self.check_rows::<RankRow>(&batch, &place, faults),
+                RowLog::Rejects => self.check_rows::<RejectRow<'static>>(&batch, &place, faults),
             }
         }
         if changed && faults.count == found {
-            faults.add(self.changed_somewhere(commit, &begins));
+            faults.add(changed_somewhere(commit, &spans));
         }
         Ok(())
     }
 
-    /// The digest differs, though each row could be right.
-    fn changed_somewhere(&self, commit: &Commit, begins: &[u64]) -> String {
-        let ranges = self.logs.iter().zip(begins).filter(|(log, begin)| log.at > **begin);
-        let ranges: Vec<String> = ranges
-            .map(|(log, begin)| format!("bytes {begin} to {} of {}", log.at, log.name))
-            .collect();
-        let places = match &ranges[..] {
-            [] => "it has no rows, so the digest was".to_owned(),
-            ranges => format!("one in {}, or the digest, was", ranges.join(" or ")),
-        };
-        format!("commit {}: its digest is not that of its rows: {places} changed", commit.commit)
+    /// Which logs may rightly have lost rows of a commit, and have.
+    fn excuse(
+        &mut self,
+        logs: &mut dyn Logs,
+        batches: &[Batch],
+        link: &Link,
+    ) -> Result<[bool; 3], Failure> {
+        let mut excused = [false; 3];
+        for (log, batch) in RowLog::ALL.into_iter().zip(batches) {
+            let fewer = (batch.lines().count() as u64) < log.stated(&link.commit);
+            let missing = if fewer { logs.missing(log, link.after)? } else { Missing::Never };
+            if missing != Missing::Never {
+                excused[log as usize] = true;
+                self.told.lost[log as usize] = Some(missing);
+            }
+        }
+        if excused.contains(&true) {
+            self.lost = (self.lost.0 + 1, link.commit.epoch.0);
+        }
+        Ok(excused)
     }
 
     fn check_rows<R: Row>(&mut self, batch: &Batch, place: &Place<'_>, faults: &mut Faults) {
@@ -157,7 +141,7 @@ impl<'a> Rows<'a> {
                     continue;
                 }
             };
-            let key = (row.epoch(), row.key());
+            let key = (row.epoch(), row.key(&self.told));
             if last.as_ref() == Some(&key) {
                 place.fault(number, "it is there twice", faults);
                 continue;
@@ -181,12 +165,14 @@ impl<'a> Rows<'a> {
     }
 
     /// What is no fault, but to be known.
-    pub fn notes(&self) -> Vec<String> {
-        let beyond = |log: &Log| {
-            let bytes = log.length?.checked_sub(log.at).filter(|bytes| *bytes > 0)?;
-            Some(format!("  {}: {bytes} bytes lie beyond the last commit", log.path.display()))
-        };
-        self.logs.iter().filter_map(beyond).collect()
+    pub fn notes(&self) -> Option<String> {
+        let (commits, epoch) = self.lost;
+        let commits = Some(commits).filter(|commits| *commits > 0)?;
+        Some(format!(
+            "  rows up to {} are no longer there: {} cannot be checked",
+            Time(epoch),
+            some(commits, "commit"),
+        ))
     }
 
     /// What all rows have told.
@@ -204,48 +190,60 @@ impl Place<'_> {
             Ordering::Equal => return,
             Ordering::Greater => "there are too many",
         };
-        let (commit, log, found) = (self.commit.commit, self.log, some(found, "row"));
+        let (commit, log, found) = (self.commit.commit, self.log.name(), some(found, "row"));
         faults.add(format!("commit {commit}: {log} has {found} where it states {stated}: {wrong}"));
     }
 
     fn fault(&self, number: u64, fault: &str, faults: &mut Faults) {
         let was = if self.changed { " was changed" } else { "" };
-        let (commit, log) = (self.commit.commit, self.log);
+        let (commit, log) = (self.commit.commit, self.log.name());
         faults.add(format!("commit {commit}: row {number} of {log}{was}: {fault}"));
     }
 }
 
-impl Log {
-    /// The bytes from where the next commit begins to `end`, as far as they are there.
-    fn read(&self, disk: &dyn Disk, end: u64) -> Result<Vec<u8>, Failure> {
-        let end = end.min(self.length.unwrap_or(0));
-        let mut bytes = Vec::new();
-        if end > self.at {
-            let attempt = || format!("cannot read {}", self.path.display());
-            let file = disk.read(&self.path, self.at).attempt(attempt)?;
-            file.take(end - self.at).read_to_end(&mut bytes).attempt(attempt)?;
+/// The rows of `commit` as the log has them.
+fn read(
+    logs: &mut dyn Logs,
+    log: RowLog,
+    commit: &Commit,
+    torn: bool,
+    faults: &mut Faults,
+) -> Result<Batch, Failure> {
+    let mut bytes = Vec::new();
+    for row in logs.rows(log, commit)? {
+        let row = row?;
+        bytes.extend_from_slice(&row.line);
+        if let Some(misplaced) = row.misplaced {
+            faults.add(format!("commit {}: {}: {misplaced}", commit.commit, log.name()));
         }
-        Ok(bytes)
     }
+    Ok(Batch::new(bytes, log.stated(commit), torn))
+}
 
-    /// The rows from where the next commit begins that were told up to `epoch`.
-    fn find(&self, disk: &dyn Disk, stated: &Batch, epoch: Epoch) -> Result<Vec<u8>, Failure> {
-        let length = stated.bytes.len();
-        let mut bytes = self.read(disk, self.at + length as u64 + SHIFT_MAX)?;
-        let mut taken = 0;
-        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let is_its = match epoch_of(line) {
-                Some(told) => told <= epoch,
-                None => taken < length,
-            };
-            if !is_its {
-                break;
-            }
-            taken += line.len();
-        }
-        bytes.truncate(taken);
-        Ok(bytes)
+/// The rows of a commit whose digest is wrong, which may lie elsewhere than it says.
+fn look_again(
+    logs: &mut dyn Logs,
+    log: RowLog,
+    batch: Batch,
+    link: &Link,
+) -> Result<Batch, Failure> {
+    let (stated, epoch) = (log.stated(&link.commit), link.commit.epoch.0);
+    let taken = batch.bytes.len() as u64;
+    let Some(found) = logs.look_again(log, taken, epoch)? else { return Ok(batch) };
+    if found.len() <= batch.bytes.len() && batch.fits(stated, epoch) {
+        return Ok(batch);
     }
+    logs.correct(log, taken, found.len() as u64);
+    Ok(Batch::new(found, stated, link.torn))
+}
+
+/// The digest differs, though each row could be right.
+fn changed_somewhere(commit: &Commit, spans: &[String]) -> String {
+    let places = match spans {
+        [] => "it has no rows, so the digest was".to_owned(),
+        spans => format!("one in {}, or the digest, was", spans.join(" or ")),
+    };
+    format!("commit {}: its digest is not that of its rows: {places} changed", commit.commit)
 }
 
 impl Batch {
@@ -272,13 +270,4 @@ impl Batch {
                 line.ends_with(b"\n") && epoch_of(line).is_none_or(|told| told <= epoch)
             })
     }
-}
-
-/// When a row was told, if it is one.
-fn epoch_of(line: &[u8]) -> Option<Epoch> {
-    #[derive(Deserialize)]
-    struct Told {
-        epoch: Time,
-    }
-    serde_json::from_slice::<Told>(line).ok().map(|told| told.epoch.0)
 }

@@ -9,10 +9,11 @@ use clicks_dataflows::told::{CountRow, RankRow, RankedAd, State};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Verified, verify};
+use super::{Clicks, Verified};
 use crate::commit::{digest, sha256_hex};
 use crate::config::Config;
 use crate::files::disk::LocalDisk;
+use crate::files::logs::JobFiles;
 use crate::files::results::log_path;
 use crate::sink::Rows;
 
@@ -120,8 +121,13 @@ fn job() -> TempDir {
     directory
 }
 
+fn verify(results: &Path, input: Option<&Path>) -> Verified {
+    let clicks = input.map(|path| Clicks::Files(path.to_path_buf()));
+    super::verify(&JobFiles::new(&LocalDisk, results), None, clicks.as_ref()).unwrap()
+}
+
 fn verified(path: &Path) -> Verified {
-    verify(&LocalDisk, path, None, Some(&path.join("in"))).unwrap()
+    verify(path, Some(&path.join("in")))
 }
 
 /// What is found when `damage` has been done to the lines of `log`.
@@ -133,7 +139,7 @@ fn damaged(log: &str, damage: impl FnOnce(&mut Vec<String>)) -> Vec<String> {
     damage(&mut lines);
     let lines: Vec<String> = lines.into_iter().map(|line| line + "\n").collect();
     fs::write(&path, lines.concat()).unwrap();
-    let verified = verify(&LocalDisk, job.path(), Some("ads"), None).unwrap();
+    let verified = verify(job.path(), None);
     assert_eq!(verified.failure().is_some(), verified.faults > 0);
     verified.lines.iter().map(|line| line.trim_start().to_owned()).collect()
 }
@@ -263,7 +269,7 @@ fn what_was_not_committed_is_said_and_no_fault() {
     let ledger = log_path(job.path(), "ads", "ledger");
     let bytes = fs::read(&ledger).unwrap();
     fs::write(&ledger, &bytes[..bytes.len() - 10]).unwrap();
-    let verified = verify(&LocalDisk, job.path(), None, None).unwrap();
+    let verified = verify(job.path(), None);
     assert_eq!(verified.faults, 0, "{verified:?}");
     assert!(verified.lines[0].contains("2 commits up to 2026-01-01T12:02:00Z"), "{verified:?}");
     assert!(verified.lines[1].contains("bytes of a commit that was not made"), "{verified:?}");
@@ -287,7 +293,7 @@ fn a_list_that_is_not_what_the_counts_say_is_named() {
     fs::write(&path, ledger).unwrap();
     let ranks = rows[0].ranks.bytes.clone();
     fs::write(log_path(job.path(), "ads", "ranks"), ranks).unwrap();
-    let verified = verify(&LocalDisk, job.path(), None, None).unwrap();
+    let verified = verify(job.path(), None);
     assert_eq!(
         verified.lines[1].trim_start(),
         "the list of filter 0, window 1, minute 2026-01-01T12:00:00Z: place 2 has \"b\" with 2, \

@@ -1,0 +1,184 @@
+//! A topic of rows as the one log that it is: its partitions merged by epoch.
+//!
+//! Each partition is in the order of epochs, and within an epoch rows have an order of their own.
+//! So the least row among the first ones of all partitions is the next of the log. A partition that
+//! has none to show has no further row of a commit once its reader stands at an end that was asked
+//! for after the commit was seen: all rows of a transaction lie in their partitions before it
+//! commits, though each becomes visible at its own moment.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clicks_dataflows::time::Epoch;
+
+use crate::failure::Failure;
+use crate::kafka::client::Consumer;
+use crate::kafka::committed::{Committed, Ends, Next, Taken};
+use crate::kafka::lookout::Place;
+use crate::kafka::placed::{Placed, Standing};
+use crate::logs::{Row, RowLog};
+
+/// The rows of a log, from all its partitions.
+pub struct Merged {
+    log: RowLog,
+    partitions: Vec<Partition>,
+    ends: Rc<Ends>,
+    /// Up to which reading of the ledger the ends hold: all commits seen by then lie before them.
+    hold_for: Option<u64>,
+    /// Rows up to this epoch are passed over.
+    skip: Epoch,
+    /// Ends all waiting when set.
+    stop: Arc<AtomicBool>,
+}
+
+/// A partition, and the row that it shows.
+struct Partition {
+    records: Committed,
+    head: Option<Head>,
+    /// Whether records before its first one are gone.
+    is_cut: bool,
+    /// The epoch of its first row that is left.
+    first: Option<Epoch>,
+    /// The epoch of the row before.
+    epoch: Epoch,
+}
+
+/// The next row of a partition.
+struct Head {
+    offset: u64,
+    standing: Standing,
+    row: Row,
+}
+
+impl Merged {
+    /// The rows of `log`, whose partitions are `places`, from the offsets of `from`.
+    ///
+    /// # Errors
+    ///
+    /// When the topic cannot be read.
+    pub fn open(
+        log: RowLog,
+        from: &BTreeMap<Place, u64>,
+        (consumer, ends): (&Rc<Consumer>, &Rc<Ends>),
+        stop: &Arc<AtomicBool>,
+    ) -> Result<Merged, Failure> {
+        let places: Vec<Place> = from.keys().cloned().collect();
+        let lows = ends.lows(&places)?;
+        let open = |(place, next): (&Place, &u64)| {
+            let low = lows[place];
+            let records = Committed::open(consumer, place.clone(), low.max(*next), low)?;
+            Ok(Partition { records, head: None, is_cut: low > 0, first: None, epoch: 0 })
+        };
+        let partitions: Result<Vec<Partition>, Failure> = from.iter().map(open).collect();
+        Ok(Merged {
+            log,
+            partitions: partitions?,
+            ends: Rc::clone(ends),
+            hold_for: None,
+            skip: 0,
+            stop: Arc::clone(stop),
+        })
+    }
+
+    /// Passes over rows up to `epoch`.
+    pub fn skip(&mut self, epoch: Epoch) {
+        self.skip = epoch;
+    }
+
+    /// The next row of an epoch up to `epoch`, that of a commit which the `seen`th reading of the
+    /// ledger brought; none if there is none, or if waiting was ended.
+    ///
+    /// # Errors
+    ///
+    /// When a partition cannot be read.
+    pub fn next(&mut self, epoch: Epoch, seen: u64) -> Result<Option<Row>, Failure> {
+        loop {
+            if !self.show_all(seen)? {
+                return Ok(None);
+            }
+            let Some(least) = self.least() else { return Ok(None) };
+            let head = &mut self.partitions[least].head;
+            let Some(head) = head.take_if(|head| head.standing.epoch <= epoch) else {
+                return Ok(None);
+            };
+            if head.standing.epoch > self.skip {
+                return Ok(Some(head.row));
+            }
+        }
+    }
+
+    /// Whether rows of epochs after `after` may have been deleted.
+    pub fn is_cut_after(&self, after: Epoch) -> bool {
+        let cut = |partition: &Partition| {
+            partition.is_cut && partition.first.is_none_or(|first| after < first)
+        };
+        self.partitions.iter().any(cut)
+    }
+
+    /// Where the first row lies that no commit up to the `seen`th reading of the ledger has.
+    ///
+    /// # Errors
+    ///
+    /// When a partition cannot be read.
+    pub fn left(&mut self, seen: u64) -> Result<Option<(u32, u64)>, Failure> {
+        self.show_all(seen)?;
+        let mut heads = self.partitions.iter().filter_map(|partition| {
+            let number = partition.records.place().partition;
+            partition.head.as_ref().map(|head| (number, head.offset))
+        });
+        Ok(heads.next())
+    }
+
+    /// The partition that shows the least row.
+    fn least(&self) -> Option<usize> {
+        let standing = |at: usize| self.partitions[at].head.as_ref().map(|head| &head.standing);
+        let showing = (0..self.partitions.len()).filter(|at| standing(*at).is_some());
+        showing.min_by_key(|at| standing(*at))
+    }
+
+    /// Lets each partition show its next row, if it has one of a commit seen so far; false if
+    /// waiting was ended.
+    fn show_all(&mut self, seen: u64) -> Result<bool, Failure> {
+        let width = u32::try_from(self.partitions.len()).expect("partitions are few");
+        for at in 0..self.partitions.len() {
+            while self.partitions[at].head.is_none() {
+                match self.partitions[at].records.step()? {
+                    Next::Record(record) => self.partitions[at].show(self.log, record, width),
+                    Next::Wait if self.stop.load(Ordering::Relaxed) => return Ok(false),
+                    Next::Wait => {}
+                    Next::End if self.hold_for.is_none_or(|hold| hold < seen) => {
+                        self.ask_for_ends()?;
+                        self.hold_for = Some(seen);
+                    }
+                    Next::End => break,
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn ask_for_ends(&mut self) -> Result<(), Failure> {
+        let places = self.partitions.iter().map(|partition| partition.records.place().clone());
+        let ends = self.ends.ends(&places.collect::<Vec<_>>())?;
+        for partition in &mut self.partitions {
+            partition.records.extend(ends[partition.records.place()]);
+        }
+        Ok(())
+    }
+}
+
+impl Partition {
+    fn show(&mut self, log: RowLog, record: Taken, width: u32) {
+        let Taken { offset, key, value: mut line } = record;
+        let placed = Placed::of(log, &line, self.epoch);
+        let number = self.records.place().partition;
+        let fault = placed.fault(&key, (number, width));
+        let misplaced = fault.map(|fault| format!("record {number}:{offset}: {fault}"));
+        line.push(b'\n');
+        self.epoch = placed.standing.epoch;
+        self.first.get_or_insert(self.epoch);
+        self.head = Some(Head { offset, standing: placed.standing, row: Row { line, misplaced } });
+    }
+}
