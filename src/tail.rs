@@ -52,6 +52,9 @@ struct Tail<'a> {
     closed: bool,
 }
 
+/// A line of the ledger with its commit; the first line opens the job, and has none.
+type Line = (Vec<u8>, Option<Commit>);
+
 /// Prints to `out` until the job is closed, the flag is set, or nobody reads any more.
 ///
 /// # Errors
@@ -102,8 +105,8 @@ impl Tail<'_> {
         self.log.map_or(Ok(()), |log| self.logs.skip(log, &last))
     }
 
-    /// The next line of the ledger with its commit; the first line opens the job, and is none.
-    fn advance(&mut self) -> Result<Option<(Vec<u8>, Option<Commit>)>, Failure> {
+    /// The next line of the ledger.
+    fn advance(&mut self) -> Result<Option<Line>, Failure> {
         let Some(line) = self.logs.next_line()? else { return Ok(None) };
         self.lines += 1;
         let number = self.lines;

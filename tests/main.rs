@@ -29,3 +29,7 @@ mod crashes;
 mod over_topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;
+// A topic is generated with the very records of a directory.
+mod generated;
+// Other clients read what is committed, nothing else, and can check it.
+mod readers;
