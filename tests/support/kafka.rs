@@ -11,7 +11,7 @@ mod topic;
 pub use broker::Broker;
 pub use job::{TopicJob, lively, order, wait_for_stop};
 pub use topic::{
-    Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
+    Lines, Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
 };
 
 use std::sync::OnceLock;
