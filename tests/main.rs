@@ -25,5 +25,7 @@ mod golden;
 mod positions;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
+// Results in topics are read and checked as those in a directory are.
+mod results_in_topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;

@@ -5,9 +5,11 @@
 //! A test that hurts its broker starts one of its own.
 
 mod broker;
+mod copies;
 mod topic;
 
 pub use broker::Broker;
+pub use copies::Copy;
 pub use topic::{
     Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
 };
