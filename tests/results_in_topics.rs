@@ -138,6 +138,13 @@ fn what_is_aborted_or_open_is_not_there() {
     abort();
     copy.append();
     abort();
+    // It stays open while they are read.
+    producer.begin_transaction().unwrap();
+    for partition in 0..3 {
+        counts.send(&producer, &Record { partition, ..copy.counts[0].clone() });
+    }
+    copy.topic("ledger").send(&producer, &copy.ledger[0]);
+    producer.flush(std::time::Duration::from_secs(9)).unwrap();
     let found = verified(&copy, 0);
     assert!(found.contains("ledger, digests and rows are right"), "{found}");
     let words = format!("tail kafka: counts --job {} -b {}", copy.job, brokers());

@@ -4,21 +4,39 @@
 //! So the least row among the first ones of all partitions is the next of the log. A partition that
 //! has none to show has no further row of a commit once its reader stands at an end that was asked
 //! for after the commit was seen: all rows of a transaction lie in their partitions before it
-//! commits, though each becomes visible at its own moment.
+//! commits, though each becomes visible at its own moment. Where a later transaction was left open
+//! the end is not reached for a while; then the commit's number of rows tells that they are all
+//! there.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clicks_dataflows::time::Epoch;
 
 use crate::failure::Failure;
+use crate::files::logs::epoch_of;
 use crate::kafka::client::Consumer;
 use crate::kafka::committed::{Committed, Ends, Next, Taken};
 use crate::kafka::lookout::Place;
 use crate::kafka::placed::{Placed, Standing};
 use crate::logs::{Row, RowLog};
+
+/// After how long a partition that stands still before its end counts as held by a transaction.
+const HELD_AFTER: Duration = Duration::from_secs(1);
+
+/// A commit whose rows are asked for.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// Its rows are of epochs up to this.
+    pub epoch: Epoch,
+    /// Its rows that were not handed over.
+    pub owed: u64,
+    /// The reading of the ledger that brought it.
+    pub seen: u64,
+}
 
 /// The rows of a log, from all its partitions.
 pub struct Merged {
@@ -87,23 +105,23 @@ impl Merged {
         self.skip = epoch;
     }
 
-    /// The next row of an epoch up to `epoch`, that of a commit which the `seen`th reading of the
-    /// ledger brought; none if there is none, or if waiting was ended.
+    /// The next row of a commit; none if there is none, or if waiting was ended.
     ///
     /// # Errors
     ///
     /// When a partition cannot be read.
-    pub fn next(&mut self, epoch: Epoch, seen: u64) -> Result<Option<Row>, Failure> {
+    pub fn next(&mut self, asked: &mut Asked) -> Result<Option<Row>, Failure> {
         loop {
-            if !self.show_all(seen)? {
+            if !self.show_all(*asked)? {
                 return Ok(None);
             }
             let Some(least) = self.least() else { return Ok(None) };
             let head = &mut self.partitions[least].head;
-            let Some(head) = head.take_if(|head| head.standing.epoch <= epoch) else {
+            let Some(head) = head.take_if(|head| head.standing.epoch <= asked.epoch) else {
                 return Ok(None);
             };
             if head.standing.epoch > self.skip {
+                asked.owed = asked.owed.saturating_sub(1);
                 return Ok(Some(head.row));
             }
         }
@@ -123,7 +141,7 @@ impl Merged {
     ///
     /// When a partition cannot be read.
     pub fn left(&mut self, seen: u64) -> Result<Option<(u32, u64)>, Failure> {
-        self.show_all(seen)?;
+        self.show_all(Asked { epoch: 0, owed: 0, seen })?;
         let mut heads = self.partitions.iter().filter_map(|partition| {
             let number = partition.records.place().partition;
             partition.head.as_ref().map(|head| (number, head.offset))
@@ -138,25 +156,41 @@ impl Merged {
         showing.min_by_key(|at| standing(*at))
     }
 
-    /// Lets each partition show its next row, if it has one of a commit seen so far; false if
-    /// waiting was ended.
-    fn show_all(&mut self, seen: u64) -> Result<bool, Failure> {
+    /// Lets each partition show its next row, if it has one of the commit; false if waiting was
+    /// ended.
+    fn show_all(&mut self, asked: Asked) -> Result<bool, Failure> {
         let width = u32::try_from(self.partitions.len()).expect("partitions are few");
         for at in 0..self.partitions.len() {
             while self.partitions[at].head.is_none() {
+                if self.partitions[at].is_held()? && self.has_all(asked)? {
+                    break;
+                }
                 match self.partitions[at].records.step()? {
                     Next::Record(record) => self.partitions[at].show(self.log, record, width),
                     Next::Wait if self.stop.load(Ordering::Relaxed) => return Ok(false),
                     Next::Wait => {}
-                    Next::End if self.hold_for.is_none_or(|hold| hold < seen) => {
+                    Next::End if self.hold_for.is_none_or(|hold| hold < asked.seen) => {
                         self.ask_for_ends()?;
-                        self.hold_for = Some(seen);
+                        self.hold_for = Some(asked.seen);
                     }
                     Next::End => break,
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Whether the partitions have as many rows of the commit as it is owed.
+    fn has_all(&mut self, asked: Asked) -> Result<bool, Failure> {
+        let mut there = 0;
+        for partition in &mut self.partitions {
+            let is_its = |epoch: Option<Epoch>| epoch.is_none_or(|epoch| epoch <= asked.epoch);
+            let head = partition.head.as_ref().map(|head| head.standing.epoch);
+            there += u64::from(head.is_some_and(|epoch| is_its(Some(epoch))));
+            let ahead = partition.records.ahead(|record| is_its(epoch_of(&record.value)))?;
+            there += ahead.take_while(|record| is_its(epoch_of(&record.value))).count() as u64;
+        }
+        Ok(there >= asked.owed)
     }
 
     fn ask_for_ends(&mut self) -> Result<(), Failure> {
@@ -170,6 +204,14 @@ impl Merged {
 }
 
 impl Partition {
+    /// Whether an open transaction seems to keep it from its end.
+    fn is_held(&mut self) -> Result<bool, Failure> {
+        if self.records.stands_still() < HELD_AFTER {
+            return Ok(false);
+        }
+        Ok(self.records.ahead(|_| true)?.next().is_none())
+    }
+
     fn show(&mut self, log: RowLog, record: Taken, width: u32) {
         let Taken { offset, key, value: mut line } = record;
         let placed = Placed::of(log, &line, self.epoch);
