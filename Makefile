@@ -25,7 +25,7 @@ demo: build
 
 # Everything that CI runs.
 test:
-	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn
+	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3
 	@scripts/kafka.sh jars >/dev/null
 	cargo fmt --all --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings

@@ -16,7 +16,7 @@ use timely::CommunicationConfig;
 use crate::laws::assert_complete;
 use crate::support::cases;
 use crate::support::disk::ForgetfulDisk;
-use crate::support::kafka::{self, Record, Topic};
+use crate::support::kafka::{self, Record, Topic, order};
 use crate::support::live::Arrivals;
 use crate::support::oracle;
 use crate::support::run::{Committed, How, Nobody, PLAIN, job};
@@ -130,18 +130,6 @@ impl OverTopics {
             ledger: ledger.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect(),
         }
     }
-}
-
-/// The epoch of a row, and what orders it within: words as they are, numbers by size.
-fn order(row: &str, keys: &[&str]) -> Vec<(u64, String)> {
-    let row: serde_json::Value = serde_json::from_str(row).unwrap();
-    let time = |text: &str| text.parse::<clicks_dataflows::time::Time>().unwrap().0;
-    let part = |key: &str| match &row[key] {
-        serde_json::Value::String(text) if key == "ad_id" => (0, text.clone()),
-        serde_json::Value::String(text) => (time(text), String::new()),
-        number => (number.as_u64().unwrap(), String::new()),
-    };
-    std::iter::once("epoch").chain(keys.iter().copied()).map(part).collect()
 }
 
 /// In a topic an empty record is a record; in a file it is none.

@@ -1,6 +1,7 @@
 //! Results in topics are read as those in a directory are, to the byte, and trusted no more.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rdkafka::producer::Producer;
 
@@ -11,6 +12,9 @@ use crate::support::kafka::{self, Copy, Record, brokers};
 /// A job with many partitions and windows, late clicks, copies and rejects.
 const GENERATED: &str = "--clicks 20000 --partitions 3 --ads 50 --duplicates 0.01 --late 0.01 \
     --malformed 0.002 --per-second 50 --seed 7 --start 2026-01-01T12:00:00Z";
+
+/// How long a broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A directory with the clicks `in`.
 fn place() -> Place {
@@ -132,8 +136,8 @@ fn what_is_aborted_or_open_is_not_there() {
         producer.begin_transaction().unwrap();
         copy.counts.iter().take(9).for_each(|record| counts.send(&producer, record));
         copy.topic("ledger").send(&producer, &copy.ledger[0]);
-        producer.flush(std::time::Duration::from_secs(9)).unwrap();
-        producer.abort_transaction(std::time::Duration::from_secs(9)).unwrap();
+        producer.flush(PATIENCE).unwrap();
+        producer.abort_transaction(PATIENCE).unwrap();
     };
     abort();
     copy.append();
@@ -144,7 +148,7 @@ fn what_is_aborted_or_open_is_not_there() {
         counts.send(&producer, &Record { partition, ..copy.counts[0].clone() });
     }
     copy.topic("ledger").send(&producer, &copy.ledger[0]);
-    producer.flush(std::time::Duration::from_secs(9)).unwrap();
+    producer.flush(PATIENCE).unwrap();
     let found = verified(&copy, 0);
     assert!(found.contains("ledger, digests and rows are right"), "{found}");
     let words = format!("tail kafka: counts --job {} -b {}", copy.job, brokers());
@@ -164,11 +168,17 @@ fn from_the_end_only_further_commits_are_printed_until_the_job_is_closed() {
     copy.ledger.truncate(3);
     copy.write(&[]);
     let place = Place::new();
+    // They lie in their partitions already, and are committed later.
+    let (counts, ledger) = (copy.topic("counts"), copy.topic("ledger"));
+    let producer = counts.transactional(&copy.job);
+    producer.begin_transaction().unwrap();
+    whole.counts[before..].iter().for_each(|record| counts.send(&producer, record));
+    whole.ledger[3..].iter().for_each(|record| ledger.send(&producer, record));
+    producer.flush(PATIENCE).unwrap();
     let words = format!("tail kafka: counts --job {} -b {} --from end", copy.job, brokers());
     let running = place.start(&format!("{words} -f table"));
     wait_for("the end", || running.output().contains("EPOCH").then_some(()));
-    kafka::produce(&copy.topic("counts"), &whole.counts[before..]);
-    kafka::produce(&copy.topic("ledger"), &whole.ledger[3..]);
+    producer.commit_transaction(PATIENCE).unwrap();
     let told = running.end().with(0).stdout;
     assert_eq!(told.lines().count(), 1 + whole.counts.len() - before, "{told}");
 }
@@ -193,6 +203,13 @@ fn a_row_in_another_partition_or_under_another_key_is_named() {
     let found = damaged(|copy| copy.counts[5].partition = (copy.counts[5].partition + 1) % 3);
     assert!(found.contains("and belongs in "), "{found}");
     assert!(found.contains(": 1 fault\n"), "{found}");
+    let found = damaged(|copy| {
+        let second = copy.counts.remove(1).value.unwrap();
+        let first = copy.counts[0].value.as_mut().unwrap();
+        first.push(b'\n');
+        first.extend(second);
+    });
+    assert!(found.contains("it holds several lines"), "{found}");
     let found = damaged(|copy| copy.ranks[0].key = Some(b"0|1|x".to_vec()));
     assert!(found.contains("it lies under key \"0|1|x\", and belongs under \"0|1|2026"), "{found}");
     assert!(found.contains(": 1 fault\n"), "{found}");

@@ -3,7 +3,7 @@
 //! What the user sets goes to librdkafka as it is, but for what exactness rests on: that is refused.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
@@ -11,6 +11,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
 use crate::config::Kafka;
@@ -66,16 +67,20 @@ impl Cluster {
             ("enable.auto.offset.store", "false"),
             ("fetch.queue.backoff.ms", "1"),
         ];
-        self.create("kafka.consumer", &self.kafka.consumer, &[&common, ours].concat())
+        self.create("kafka.consumer", &self.kafka.consumer, &[], &[&common, ours].concat())
     }
 
-    /// A producer with these settings of ours.
+    /// A producer with these settings of ours, and `tuning` where the user does not set it.
     ///
     /// # Errors
     ///
     /// When librdkafka refuses a property.
-    pub fn producer(&self, ours: &[(&str, &str)]) -> Result<Producer, Failure> {
-        self.create("kafka.producer", &self.kafka.producer, ours)
+    pub fn producer(
+        &self,
+        tuning: &[(&str, &str)],
+        ours: &[(&str, &str)],
+    ) -> Result<Producer, Failure> {
+        self.create("kafka.producer", &self.kafka.producer, tuning, ours)
     }
 
     /// A client that makes and describes topics.
@@ -84,13 +89,14 @@ impl Cluster {
     ///
     /// When librdkafka refuses a property.
     pub fn admin(&self) -> Result<AdminClient<Voice>, Failure> {
-        self.create("kafka.properties", &BTreeMap::new(), &[])
+        self.create("kafka.properties", &BTreeMap::new(), &[], &[])
     }
 
     fn create<C: FromClientConfigAndContext<Voice>>(
         &self,
         table: &str,
         special: &BTreeMap<String, String>,
+        tuning: &[(&str, &str)],
         ours: &[(&str, &str)],
     ) -> Result<C, Failure> {
         let mut config = ClientConfig::new();
@@ -98,13 +104,16 @@ impl Cluster {
         config.set("bootstrap.servers", &self.kafka.brokers);
         config.set("client.id", "clicks");
         config.set("reconnect.backoff.max.ms", "1000");
+        for (name, value) in tuning {
+            config.set(*name, *value);
+        }
         for (name, value) in self.kafka.properties.iter().chain(special) {
             config.set(name, value);
         }
         for (name, value) in ours {
             config.set(*name, *value);
         }
-        let voice = Voice { health: Arc::clone(&self.health) };
+        let voice = Voice { health: Arc::clone(&self.health), undelivered: OnceLock::new() };
         config.create_with_context(voice).map_err(|error| match error {
             KafkaError::ClientConfig(_, why, name, _) => {
                 Failure::refused(format!("{table}: librdkafka refuses {name}: {why}"))
@@ -117,6 +126,14 @@ impl Cluster {
 /// What a client has to say, and what became of what a producer sent.
 pub struct Voice {
     health: Arc<Health>,
+    undelivered: OnceLock<String>,
+}
+
+impl Voice {
+    /// The first record that was sent and will not be kept, and why.
+    pub fn undelivered(&self) -> Option<&str> {
+        self.undelivered.get().map(String::as_str)
+    }
 }
 
 impl ClientContext for Voice {
@@ -137,6 +154,12 @@ impl ConsumerContext for Voice {}
 impl ProducerContext for Voice {
     type DeliveryOpaque = ();
 
-    /// A record that failed fails the transaction, which says why.
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, record)) = result {
+            let (partition, topic) = (record.partition(), record.topic());
+            self.undelivered.get_or_init(|| {
+                format!("cannot write to partition {partition} of topic {topic}: {error}")
+            });
+        }
+    }
 }

@@ -17,12 +17,11 @@ use std::time::Duration;
 use clicks_dataflows::time::Epoch;
 
 use crate::failure::Failure;
-use crate::files::logs::epoch_of;
 use crate::kafka::client::Consumer;
 use crate::kafka::committed::{Committed, Ends, Next, Taken};
 use crate::kafka::lookout::Place;
-use crate::kafka::placed::{Placed, Standing};
-use crate::logs::{Row, RowLog};
+use crate::kafka::placed::{Order, Placed};
+use crate::logs::{Row, RowLog, epoch_of};
 
 /// After how long a partition that stands still before its end counts as held by a transaction.
 const HELD_AFTER: Duration = Duration::from_secs(1);
@@ -45,8 +44,8 @@ pub struct Merged {
     ends: Rc<Ends>,
     /// Up to which reading of the ledger the ends hold: all commits seen by then lie before them.
     hold_for: Option<u64>,
-    /// Rows up to this epoch are passed over.
-    skip: Epoch,
+    /// Up to which epoch rows are passed over, if any are.
+    skip: Option<Epoch>,
     /// Ends all waiting when set.
     stop: Arc<AtomicBool>,
 }
@@ -66,7 +65,7 @@ struct Partition {
 /// The next row of a partition.
 struct Head {
     offset: u64,
-    standing: Standing,
+    order: Order,
     row: Row,
 }
 
@@ -95,14 +94,14 @@ impl Merged {
             partitions: partitions?,
             ends: Rc::clone(ends),
             hold_for: None,
-            skip: 0,
+            skip: None,
             stop: Arc::clone(stop),
         })
     }
 
     /// Passes over rows up to `epoch`.
     pub fn skip(&mut self, epoch: Epoch) {
-        self.skip = epoch;
+        self.skip = Some(epoch);
     }
 
     /// The next row of a commit; none if there is none, or if waiting was ended.
@@ -117,10 +116,10 @@ impl Merged {
             }
             let Some(least) = self.least() else { return Ok(None) };
             let head = &mut self.partitions[least].head;
-            let Some(head) = head.take_if(|head| head.standing.epoch <= asked.epoch) else {
+            let Some(head) = head.take_if(|head| head.order.epoch <= asked.epoch) else {
                 return Ok(None);
             };
-            if head.standing.epoch > self.skip {
+            if self.skip.is_none_or(|skip| head.order.epoch > skip) {
                 asked.owed = asked.owed.saturating_sub(1);
                 return Ok(Some(head.row));
             }
@@ -151,9 +150,9 @@ impl Merged {
 
     /// The partition that shows the least row.
     fn least(&self) -> Option<usize> {
-        let standing = |at: usize| self.partitions[at].head.as_ref().map(|head| &head.standing);
-        let showing = (0..self.partitions.len()).filter(|at| standing(*at).is_some());
-        showing.min_by_key(|at| standing(*at))
+        let order = |at: usize| self.partitions[at].head.as_ref().map(|head| &head.order);
+        let showing = (0..self.partitions.len()).filter(|at| order(*at).is_some());
+        showing.min_by_key(|at| order(*at))
     }
 
     /// Lets each partition show its next row, if it has one of the commit; false if waiting was
@@ -185,7 +184,7 @@ impl Merged {
         let mut there = 0;
         for partition in &mut self.partitions {
             let is_its = |epoch: Option<Epoch>| epoch.is_none_or(|epoch| epoch <= asked.epoch);
-            let head = partition.head.as_ref().map(|head| head.standing.epoch);
+            let head = partition.head.as_ref().map(|head| head.order.epoch);
             there += u64::from(head.is_some_and(|epoch| is_its(Some(epoch))));
             let ahead = partition.records.ahead(|record| is_its(epoch_of(&record.value)))?;
             there += ahead.take_while(|record| is_its(epoch_of(&record.value))).count() as u64;
@@ -216,11 +215,14 @@ impl Partition {
         let Taken { offset, key, value: mut line } = record;
         let placed = Placed::of(log, &line, self.epoch);
         let number = self.records.place().partition;
-        let fault = placed.fault(&key, (number, width));
+        let fault = match line.contains(&b'\n') {
+            true => Some("it holds several lines".to_owned()),
+            false => placed.fault(&key, (number, width)),
+        };
         let misplaced = fault.map(|fault| format!("record {number}:{offset}: {fault}"));
         line.push(b'\n');
-        self.epoch = placed.standing.epoch;
+        self.epoch = placed.order.epoch;
         self.first.get_or_insert(self.epoch);
-        self.head = Some(Head { offset, standing: placed.standing, row: Row { line, misplaced } });
+        self.head = Some(Head { offset, order: placed.order, row: Row { line, misplaced } });
     }
 }

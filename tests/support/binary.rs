@@ -72,6 +72,11 @@ impl Place {
 
     /// Starts `clicks` with these arguments, which spaces separate.
     pub fn start(&self, arguments: &str) -> Running {
+        self.start_with(arguments, &[])
+    }
+
+    /// Starts it with these variables too.
+    pub fn start_with(&self, arguments: &str, variables: &[(&str, &str)]) -> Running {
         let words = TempDir::new().unwrap();
         let file = |name: &str| File::create(words.path().join(name)).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_clicks"));
@@ -81,6 +86,7 @@ impl Place {
                 command.env_remove(name);
             }
         }
+        command.envs(variables.iter().copied());
         let command = command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
         Running { arguments: arguments.to_owned(), child: command.spawn().unwrap(), words }
     }
@@ -152,6 +158,11 @@ impl Running {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> String {
+        self.child.id().to_string()
     }
 
     /// Sends a signal, such as `TERM`.
