@@ -29,6 +29,8 @@ mod chaos;
 mod crashes;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
+// Results in topics are read and checked as those in a directory are.
+mod results_in_topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;
 // A topic is generated with the very records of a directory.

@@ -11,7 +11,7 @@ use super::{ConfigArgs, KafkaArgs};
 #[derive(Args, Debug)]
 pub struct Tail {
     /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
-    #[arg(value_name = "DIR|kafka:")]
+    #[arg(value_name = "RESULTS")]
     pub results: ResultPlace,
 
     /// Which of the result logs
@@ -74,7 +74,7 @@ pub enum RowFormat {
 #[derive(Args, Debug)]
 pub struct Verify {
     /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
-    #[arg(value_name = "DIR|kafka:")]
+    #[arg(value_name = "RESULTS")]
     pub results: ResultPlace,
 
     /// The job, where there are several
