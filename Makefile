@@ -12,7 +12,7 @@ CARGO_FLAGS ?=
 CARGO_BUILD := --release $(CARGO_FLAGS)
 CLICKS := $(or $(CARGO_TARGET_DIR),target)/release/clicks
 
-.PHONY: demo test build bench kafka deny clean
+.PHONY: demo test build bench chaos kafka deny clean
 
 # A generator of clicks and the graph in one process, until Ctrl-C.
 #
@@ -25,7 +25,7 @@ demo: build
 
 # Everything that CI runs.
 test:
-	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn
+	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3
 	@scripts/kafka.sh jars >/dev/null
 	cargo fmt --all --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
@@ -42,6 +42,13 @@ bench:
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null
 	cargo bench $(CARGO_FLAGS) --bench graph -- $(ARGS)
+
+# The job and its broker killed at random under load, for 20 minutes.
+chaos:
+	@scripts/need.sh cc c++ make cargo java mvn
+	@scripts/kafka.sh jars >/dev/null
+	CLICKS_CHAOS_SECONDS=$${CLICKS_CHAOS_SECONDS:-1200} \
+		cargo test $(CARGO_BUILD) --test main chaos:: -- --nocapture $(ARGS)
 
 # A Kafka on localhost:9092, until Ctrl-C.
 kafka:

@@ -45,6 +45,8 @@ packages() {
         java:pacman) echo jre17-openjdk-headless ;;
         java:*) echo java-21-openjdk-headless ;;
         mvn:*) echo maven ;;
+        python3:apt-get) echo python3 python3-venv ;;
+        python3:pacman) echo python ;;
         pkg-config:dnf) echo pkgconf-pkg-config ;;
         pkg-config:apk | pkg-config:pacman) echo pkgconf ;;
         *) echo "$1" ;;
@@ -80,10 +82,20 @@ need_component() {
         "rustup component add $2"
 }
 
-# Whether tool $1 is there, and not too old.
+# Whether tool $1 is there, whole, and not too old.
 has_tool() {
     has "$1" || return 1
-    [ "$1" = java ] || return 0
+    case "$1" in
+        java) is_new_java ;;
+        # What makes environments is in a package of its own on Debian.
+        python3)
+            python3 -c 'import ensurepip, venv, sys; assert sys.version_info >= (3, 10)' \
+                2>/dev/null || { echo "need: python3 lacks venv, or is older than 3.10" >&2 && false; }
+            ;;
+    esac
+}
+
+is_new_java() {
     # 1.8.0_1 is the old way to say 8.
     found=$(java -version 2>&1 | sed -n 's/.* version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1)
     [ "${found:-0}" -ge 17 ] || {

@@ -9,7 +9,8 @@
 //! ever handed over, so what was read stays, whatever becomes of the job.
 
 use clicks_dataflows::ledger::Commit;
-use clicks_dataflows::time::Epoch;
+use clicks_dataflows::time::{Epoch, Time};
+use serde::Deserialize;
 
 use crate::failure::Failure;
 
@@ -183,4 +184,13 @@ pub enum Missing {
     Compacted,
     /// The oldest rows were deleted.
     Deleted,
+}
+
+/// When a row was told, if it is one.
+pub fn epoch_of(line: &[u8]) -> Option<Epoch> {
+    #[derive(Deserialize)]
+    struct Told {
+        epoch: Time,
+    }
+    serde_json::from_slice::<Told>(line).ok().map(|told| told.epoch.0)
 }

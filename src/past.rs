@@ -130,7 +130,7 @@ impl Past {
     ///
     /// Those of [`Past::read`].
     pub fn read_opening(results: &dyn Results) -> Result<Option<Opening>, Failure> {
-        let line = results.ledger()?.next().transpose()?;
+        let line = results.opening_line()?;
         line.map(|line| opening(results, &line)).transpose()
     }
 

@@ -28,6 +28,15 @@ pub trait Results: Send + Sync {
     /// When it cannot be read.
     fn ledger(&self) -> Result<LedgerLines<'_>, Failure>;
 
+    /// The line that opens the job, as far as that is seen without waiting for whoever works on it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    fn opening_line(&self) -> Result<Option<String>, Failure> {
+        self.ledger()?.next().transpose()
+    }
+
     /// Makes this process the owner of the job: from here on nobody else can commit.
     ///
     /// # Errors

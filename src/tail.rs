@@ -52,6 +52,14 @@ struct Tail<'a> {
     closed: bool,
 }
 
+/// A line of the ledger.
+struct Line {
+    /// Without its LF.
+    text: Vec<u8>,
+    /// None of the line that opens the job.
+    commit: Option<Commit>,
+}
+
 /// Prints to `out` until the job is closed, the flag is set, or nobody reads any more.
 ///
 /// # Errors
@@ -94,7 +102,7 @@ impl Tail<'_> {
             self.logs.begin_at_end(log)?;
         }
         let mut last = None;
-        while let Some((_, commit)) = self.advance()? {
+        while let Some(Line { commit, .. }) = self.advance()? {
             last = commit.or(last);
         }
         let Some(last) = last else { return Ok(()) };
@@ -102,31 +110,31 @@ impl Tail<'_> {
         self.log.map_or(Ok(()), |log| self.logs.skip(log, &last))
     }
 
-    /// The next line of the ledger with its commit; the first line opens the job, and is none.
-    fn advance(&mut self) -> Result<Option<(Vec<u8>, Option<Commit>)>, Failure> {
-        let Some(line) = self.logs.next_line()? else { return Ok(None) };
+    /// The next line of the ledger.
+    fn advance(&mut self) -> Result<Option<Line>, Failure> {
+        let Some(text) = self.logs.next_line()? else { return Ok(None) };
         self.lines += 1;
         let number = self.lines;
         if number == 1 {
-            return Ok(Some((line, None)));
+            return Ok(Some(Line { text, commit: None }));
         }
-        let commit: Commit = serde_json::from_slice(&line)
+        let commit: Commit = serde_json::from_slice(&text)
             .attempt(|| format!("line {number} of {} is no commit", self.logs.ledger_name()))?;
         self.closed = commit.closed;
-        Ok(Some((line, Some(commit))))
+        Ok(Some(Line { text, commit: Some(commit) }))
     }
 
     /// Prints what is committed and was not printed; whether somebody still reads.
     fn print(&mut self, out: &mut dyn Write) -> Result<bool, Failure> {
         while !self.is_stopped()
-            && let Some((mut line, commit)) = self.advance()?
+            && let Some(Line { mut text, commit }) = self.advance()?
         {
             let read = match (self.log, commit) {
                 (Some(log), Some(commit)) => self.print_rows(log, &commit, out)?,
                 (Some(_), None) => true,
                 (None, _) => {
-                    line.push(b'\n');
-                    print_row(self.of, &line, out)?
+                    text.push(b'\n');
+                    print_row(self.of, &text, out)?
                 }
             };
             if !read {

@@ -23,11 +23,19 @@ mod bad_input;
 mod golden;
 // A replay tells the part of the past that it is asked for.
 mod positions;
+// Killed at random under load, the broker too.
+mod chaos;
 // Killed at every step of a start and of a commit over topics.
 mod crashes;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
 // Topics are made as a job needs them, and a job refuses those that it cannot commit to.
 mod topics;
+// Results in topics are read and checked as those in a directory are.
+mod results_in_topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;
+// A topic is generated with the very records of a directory.
+mod generated;
+// Other clients read what is committed, nothing else, and can check it.
+mod readers;

@@ -1,12 +1,12 @@
 //! The shipped binary under kill -9, signals and several processes: no click lost, none twice.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use clicks::worker::{monotonic_ms, wall_ms};
 use clicks_dataflows::time::Time;
 
 use crate::support::binary::{Place, Running, pause, two_hosts, wait_for};
+use crate::support::dice::Dice;
 
 /// What is killed in a loop: late clicks, copies and broken records among them.
 const GENERATED: &str = "--clicks 200000 --partitions 4 --duplicates 0.01 --late 0.005 \
@@ -21,28 +21,6 @@ const KILLS: u64 = 10;
 /// A line that is a click.
 fn click(ad: &str, time: &str) -> String {
     format!("{{\"ad_id\":\"{ad}\",\"click_timestamp\":\"2026-01-01T{time}Z\"}}\n")
-}
-
-/// Random numbers whose seed is printed; `PROCESSES_SEED` takes one up again.
-struct Dice(u64);
-
-impl Dice {
-    fn cast() -> Dice {
-        static CASTS: AtomicU64 = AtomicU64::new(0);
-        let asked = std::env::var("PROCESSES_SEED").ok().and_then(|seed| seed.parse().ok());
-        let fresh = || wall_ms() + (CASTS.fetch_add(1, Ordering::Relaxed) << 48);
-        let seed = asked.unwrap_or_else(fresh);
-        println!("PROCESSES_SEED={seed}");
-        Dice(seed)
-    }
-
-    /// A number below `bound`; splitmix64.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
 
 /// Kills `running` at a random moment, mostly after it has committed; tells whether it had.

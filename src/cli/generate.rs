@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use clicks_dataflows::time::{Millis, Time};
 
-use super::value::{directory, fraction, skew};
-use super::wrong;
+use super::value::{LogPlace, fraction, skew};
+use super::{Reach, wrong};
 use crate::duration::Duration;
 use crate::generate::Plan;
 
@@ -16,9 +16,9 @@ const PER_SECOND: u64 = 1000;
 /// Arguments of `clicks generate`.
 #[derive(Args, Clone, Debug)]
 pub struct Generate {
-    /// The directory for the clicks, a file for each partition
-    #[arg(long, value_name = "DIR", value_parser = directory)]
-    pub to: PathBuf,
+    /// Where the clicks go: a directory with a file for each partition, or a topic as `kafka:TOPIC`
+    #[arg(long, value_name = "DIR|kafka:TOPIC")]
+    pub to: LogPlace,
 
     /// Distinct clicks; copies and broken records come on top
     #[arg(long, value_name = "COUNT", default_value_t = 1_000_000)]
@@ -29,14 +29,23 @@ pub struct Generate {
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     pub rate: Option<u64>,
 
-    /// Partitions
-    #[arg(long, value_name = "COUNT", default_value_t = 4)]
+    /// Partitions [default: 4; those that a topic has]
+    #[arg(long, value_name = "COUNT")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub partitions: u32,
+    pub partitions: Option<u32>,
+
+    /// What was generated goes to this file; without it to `truth.json` in the directory, to stdout
+    /// if it is a topic
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
 
     /// The clicks themselves.
     #[command(flatten)]
     pub stream: Clicks,
+
+    /// How topics are reached.
+    #[command(flatten)]
+    pub reach: Reach,
 }
 
 /// What the clicks are like: the same values make the same clicks.
@@ -85,12 +94,14 @@ pub struct Clicks {
 
 impl Generate {
     /// What to generate, if it is `now`; its own check says whether it can be.
-    pub fn plan(&self, now: Millis) -> Plan {
+    ///
+    /// Where the arguments do not say how many partitions, it has `partitions`.
+    pub fn plan(&self, now: Millis, partitions: u32) -> Plan {
         let Clicks { seed, ads, skew, duplicates, late, malformed, .. } = self.stream;
         let per_second = self.stream.per_second.or(self.rate).unwrap_or(PER_SECOND);
         let mut plan = Plan {
             clicks: self.clicks,
-            partitions: self.partitions,
+            partitions: self.partitions.unwrap_or(partitions),
             seed,
             ads,
             skew,

@@ -11,7 +11,7 @@ use super::{ConfigArgs, KafkaArgs};
 #[derive(Args, Debug)]
 pub struct Tail {
     /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
-    #[arg(value_name = "DIR|kafka:")]
+    #[arg(value_name = "RESULTS")]
     pub results: ResultPlace,
 
     /// Which of the result logs
@@ -74,7 +74,7 @@ pub enum RowFormat {
 #[derive(Args, Debug)]
 pub struct Verify {
     /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
-    #[arg(value_name = "DIR|kafka:")]
+    #[arg(value_name = "RESULTS")]
     pub results: ResultPlace,
 
     /// The job, where there are several
@@ -91,8 +91,8 @@ pub struct Verify {
     pub reach: Reach,
 }
 
-/// How topics are reached, by what reads them; of the settings, only those of `kafka` matter.
-#[derive(Args, Debug)]
+/// How topics are reached where there is no job to set up; only settings of `kafka` matter.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Kafka")]
 pub struct Reach {
     /// Brokers and properties.

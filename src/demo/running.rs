@@ -14,7 +14,7 @@ use super::directory::TemporaryDirectory;
 use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, End};
 use crate::files::results::ResultDirectory;
-use crate::generate::{Pace, Plan, Truth, WriteError, Writing, write};
+use crate::generate::{Files, Pace, Plan, Truth, Writing, write};
 use crate::progress::Progress;
 use crate::run::Job;
 use crate::summary::Summary;
@@ -34,7 +34,7 @@ const STOP_WITHIN_MS: Millis = 10_000;
 
 /// A generator, and a job that follows it, until both are told to stop.
 pub struct Running {
-    generator: JoinHandle<Result<Truth, WriteError>>,
+    generator: JoinHandle<Result<Truth, Failure>>,
     job: JoinHandle<Result<Summary, Failure>>,
 }
 
@@ -96,9 +96,11 @@ fn plan(showing: &Showing, now: Millis) -> Plan {
     }
 }
 
-fn generate(plan: &Plan, to: &std::path::Path, stop: &AtomicBool) -> Result<Truth, WriteError> {
+fn generate(plan: &Plan, to: &std::path::Path, stop: &AtomicBool) -> Result<Truth, Failure> {
+    plan.check().map_err(Failure::refused)?;
+    let mut files = Files::create(to, plan.partitions)?;
     let pace = Some(Pace { now_ms: &wall_ms, sleep: &thread::sleep });
-    write(plan, to, Writing { pace, stop, on_progress: &mut |_| {} })
+    write(plan, &mut files, Writing { pace, stop, on_progress: &mut |_| {} })
 }
 
 fn spawn<T: Send + 'static>(

@@ -7,13 +7,12 @@ use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 
 use clicks_dataflows::ledger::{Commit, Lengths};
-use clicks_dataflows::time::{Epoch, Time};
-use serde::Deserialize;
+use clicks_dataflows::time::Epoch;
 
 use crate::failure::{Attempt, Failure};
 use crate::files::disk::Disk;
 use crate::files::results::log_path;
-use crate::logs::{Jobs, Logs, Row, RowLog, Rows};
+use crate::logs::{Jobs, Logs, Row, RowLog, Rows, epoch_of};
 
 /// How the file of a ledger ends, after the job's name.
 const LEDGER: &str = ".ledger.jsonl";
@@ -246,13 +245,4 @@ impl FileLog {
         bytes.truncate(found);
         Ok(bytes)
     }
-}
-
-/// When a row was told, if it is one.
-pub fn epoch_of(line: &[u8]) -> Option<Epoch> {
-    #[derive(Deserialize)]
-    struct Told {
-        epoch: Time,
-    }
-    serde_json::from_slice::<Told>(line).ok().map(|told| told.epoch.0)
 }

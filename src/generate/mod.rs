@@ -1,7 +1,7 @@
 //! A reproducible stream of clicks of which the truth is known.
 //!
 //! ```text
-//! Plan ─▶ Generator ─▶ Made, Made, Made … ─▶ write ─▶ clicks-0.jsonl, clicks-1.jsonl, …
+//! Plan ─▶ Generator ─▶ Made, Made, Made … ─▶ write ─▶ Outlet: clicks-0.jsonl, …, or a topic
 //!                                              └────▶ Truth ─▶ truth.json
 //! ```
 //!
@@ -11,6 +11,7 @@
 //! made, whatever the graph thinks of it later.
 
 pub mod clicks;
+pub mod files;
 pub mod line;
 pub mod random;
 pub mod truth;
@@ -20,11 +21,12 @@ use clicks_dataflows::time::{Millis, TIME_MAX};
 use serde::{Deserialize, Serialize};
 
 pub use clicks::{Generator, Kind, Made};
+pub use files::Files;
 pub use line::Fault;
 pub use truth::Truth;
-pub use write::{Pace, Progress, WriteError, Writing, write};
+pub use write::{Outlet, Pace, Progress, Writing, write};
 
-/// The most partitions that are written: each is an open file.
+/// The most partitions that are written: each may be an open file.
 const PARTITIONS_MAX: u32 = 1000;
 
 /// The most ads that are counted.

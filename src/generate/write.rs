@@ -1,32 +1,47 @@
-//! Writes the records of a plan as a directory of partitions, at once or in real time.
+//! Writes the records of a plan, at once or in real time.
 //!
-//! Lines go to a file whole, so that a follower never reads half of one. The truth is written last,
-//! beside the partitions, and is about what was written, also when writing was stopped.
+//! Where they go is an outlet: a directory, or a topic. The truth is about what was written, also
+//! when writing was stopped.
 
-use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
 
 use super::Plan;
-use super::clicks::Generator;
+use super::clicks::{Generator, Made};
 use super::truth::{Tally, Truth};
-
-/// The name of the truth, outside of the partitions.
-pub const TRUTH: &str = "truth.json";
-
-/// A partition's lines are written once they are so many bytes.
-const BUFFER_BYTES: usize = 64 * 1024;
+use crate::failure::Failure;
 
 /// Records between two looks at the clock and at `stop`.
 const BATCH: usize = 4096;
 
 /// Between two flushes in real time, at least and at most.
 const NAP_MS: (Millis, Millis) = (5, 50);
+
+/// A log of as many partitions as the plan has: a directory, or a topic.
+pub trait Outlet {
+    /// Takes a record, after all earlier ones of its partition.
+    ///
+    /// # Errors
+    ///
+    /// When this one or an earlier one cannot be written.
+    fn take(&mut self, made: &Made) -> Result<(), Failure>;
+
+    /// Lets readers have, soon, what was taken; is called between naps.
+    ///
+    /// # Errors
+    ///
+    /// When something that was taken cannot be written.
+    fn flush(&mut self) -> Result<(), Failure>;
+
+    /// Returns once readers have all that was taken.
+    ///
+    /// # Errors
+    ///
+    /// When something that was taken cannot be written.
+    fn finish(&mut self) -> Result<(), Failure>;
+}
 
 /// How to write.
 pub struct Writing<'a> {
@@ -56,29 +71,15 @@ pub struct Progress {
     pub clicks: u64,
 }
 
-/// Why nothing, or not all, was written.
-#[derive(Debug)]
-pub enum WriteError {
-    /// The plan cannot be carried out.
-    Plan(String),
-    /// The directory has partitions, or a truth, already.
-    Occupied(PathBuf),
-    /// The outside world failed: what was attempted, and how it ended.
-    Io(String, io::Error),
-}
-
-/// Writes the records of `plan` and their truth into `dir`, which is made if it does not exist.
+/// Writes the records of `plan`, which has been checked, and tells what they were.
 ///
 /// With a pace, `plan.start_ms` is best the time now; `plan.per_second` is the rate. Blocks until
 /// all is written, or `stop` is true.
 ///
 /// # Errors
-/// The plan is impossible, the directory is in use, or writing fails. What was written stays.
-pub fn write(plan: &Plan, dir: &Path, writing: Writing<'_>) -> Result<Truth, WriteError> {
-    plan.check().map_err(WriteError::Plan)?;
-    fs::create_dir_all(dir).map_err(failed("make", dir))?;
-    refuse_occupied(dir)?;
-    let mut partitions = open_all(dir, plan.partitions)?;
+///
+/// Those of the outlet. What was written stays.
+pub fn write(plan: &Plan, outlet: &mut dyn Outlet, writing: Writing<'_>) -> Result<Truth, Failure> {
     let mut tally = Tally::new(plan);
     let mut records = Generator::new(plan.clone()).peekable();
 
@@ -87,10 +88,10 @@ pub fn write(plan: &Plan, dir: &Path, writing: Writing<'_>) -> Result<Truth, Wri
         for _ in 0..BATCH {
             let Some(made) = records.next_if(|made| made.arrival_ms <= now) else { break };
             tally.add(&made);
-            partitions[made.partition as usize].push(&made.line)?;
+            outlet.take(&made)?;
         }
         if writing.pace.is_some() {
-            partitions.iter_mut().try_for_each(Partition::flush)?;
+            outlet.flush()?;
         }
         let Truth { records: written, clicks, .. } = *tally.so_far();
         (writing.on_progress)(Progress { records: written, clicks });
@@ -102,102 +103,28 @@ pub fn write(plan: &Plan, dir: &Path, writing: Writing<'_>) -> Result<Truth, Wri
         }
     }
 
-    partitions.iter_mut().try_for_each(Partition::flush)?;
-    let truth = tally.finish();
-    let path = dir.join(TRUTH);
-    let mut text = serde_json::to_string_pretty(&truth).expect("the truth is plain data");
-    text.push('\n');
-    fs::write(&path, text).map_err(failed("write", &path))?;
-    Ok(truth)
-}
-
-/// One file of lines.
-struct Partition {
-    path: PathBuf,
-    file: File,
-    /// Whole lines that are not in the file yet.
-    lines: Vec<u8>,
-}
-
-impl Partition {
-    fn push(&mut self, line: &[u8]) -> Result<(), WriteError> {
-        self.lines.extend_from_slice(line);
-        self.lines.push(b'\n');
-        if self.lines.len() >= BUFFER_BYTES { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), WriteError> {
-        self.file.write_all(&self.lines).map_err(failed("write", &self.path))?;
-        self.lines.clear();
-        Ok(())
-    }
-}
-
-/// Makes `clicks-0.jsonl` and so on, with zeros in front so that their order is that of the names.
-fn open_all(dir: &Path, count: u32) -> Result<Vec<Partition>, WriteError> {
-    let width = (count - 1).to_string().len();
-    let open = |number| {
-        let path = dir.join(format!("clicks-{number:0width$}.jsonl"));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        Ok(Partition { file: file.map_err(failed("make", &path))?, path, lines: Vec::new() })
-    };
-    (0..count).map(open).collect()
-}
-
-fn refuse_occupied(dir: &Path) -> Result<(), WriteError> {
-    for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
-        let name = entry.map_err(failed("list", dir))?.file_name();
-        let name = name.to_string_lossy();
-        let plain = name.strip_suffix(".gz").or(name.strip_suffix(".zst")).unwrap_or(&name);
-        if name == TRUTH || plain.ends_with(".jsonl") || plain.ends_with(".csv") {
-            return Err(WriteError::Occupied(dir.join(&*name)));
-        }
-    }
-    Ok(())
-}
-
-fn failed<'a>(verb: &'a str, path: &'a Path) -> impl FnOnce(io::Error) -> WriteError + 'a {
-    move |cause| WriteError::Io(format!("cannot {verb} {}", path.display()), cause)
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WriteError::Plan(wrong) => f.write_str(wrong),
-            WriteError::Occupied(path) => write!(
-                f,
-                "cannot generate beside {}, as another run has written it: \
-                 name another directory, or remove it",
-                path.display()
-            ),
-            WriteError::Io(attempt, _) => f.write_str(attempt),
-        }
-    }
-}
-
-impl std::error::Error for WriteError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            WriteError::Io(_, cause) => Some(cause),
-            WriteError::Plan(_) | WriteError::Occupied(_) => None,
-        }
-    }
+    outlet.finish()?;
+    Ok(tally.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
     use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+    use std::path::Path;
 
     use clicks_dataflows::time::Time;
     use serde_json::Value;
 
+    use super::super::files::Files;
     use super::super::tests::plan;
     use super::*;
 
-    fn write_all(plan: &Plan, dir: &Path) -> Result<Truth, WriteError> {
+    fn write_all(plan: &Plan, dir: &Path) -> Result<Truth, Failure> {
         let stop = AtomicBool::new(false);
-        write(plan, dir, Writing { pace: None, stop: &stop, on_progress: &mut |_| {} })
+        let mut files = Files::create(dir, plan.partitions)?;
+        write(plan, &mut files, Writing { pace: None, stop: &stop, on_progress: &mut |_| {} })
     }
 
     fn lines(dir: &Path, partitions: usize) -> Vec<Vec<Vec<u8>>> {
@@ -212,9 +139,6 @@ mod tests {
     fn the_truth_equals_a_recount_of_the_lines() {
         let dir = tempfile::tempdir().unwrap();
         let truth = write_all(&plan(), dir.path()).unwrap();
-        let told = fs::read(dir.path().join(TRUTH)).unwrap();
-        assert_eq!(serde_json::from_slice::<Truth>(&told).unwrap(), truth);
-
         let partitions = lines(dir.path(), 4);
         let counts: Vec<u64> = partitions.iter().map(|lines| lines.len() as u64).collect();
         let clicks: Vec<Value> =
@@ -253,24 +177,6 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_use_is_refused() {
-        for name in ["a.jsonl", "b.csv", "c.jsonl.gz", "d.csv.zst", TRUTH] {
-            let dir = tempfile::tempdir().unwrap();
-            fs::write(dir.path().join(name), "").unwrap();
-            let refused = write_all(&plan(), dir.path()).unwrap_err();
-            assert!(refused.to_string().contains(name), "{refused}");
-        }
-    }
-
-    #[test]
-    fn names_sort_as_numbers() {
-        let dir = tempfile::tempdir().unwrap();
-        write_all(&Plan { partitions: 11, clicks: 10, ..plan() }, dir.path()).unwrap();
-        assert!(dir.path().join("clicks-00.jsonl").exists());
-        assert!(dir.path().join("clicks-10.jsonl").exists());
-    }
-
-    #[test]
     fn in_real_time_a_record_is_in_its_file_when_it_arrives() {
         let dir = tempfile::tempdir().unwrap();
         let plan = Plan { clicks: 200, per_second: 100.0, ..plan() };
@@ -284,7 +190,8 @@ mod tests {
         };
         let pace = Pace { now_ms: &|| now.get(), sleep: &sleep };
         let writing = Writing { pace: Some(pace), stop: &stop, on_progress: &mut |_| {} };
-        let truth = write(&plan, dir.path(), writing).unwrap();
+        let mut files = Files::create(dir.path(), 4).unwrap();
+        let truth = write(&plan, &mut files, writing).unwrap();
         assert_eq!(truth.records, 150);
         assert_eq!(lines_in(dir.path()), 150);
     }

@@ -147,27 +147,6 @@ pub struct New {
     pub settings: Vec<(&'static str, String)>,
 }
 
-/// Whether a topic keeps only the newest record of each key.
-///
-/// # Errors
-///
-/// When the brokers do not answer, or will not say.
-pub fn is_compacted(cluster: &Cluster, topic: &str) -> Result<bool, Failure> {
-    let settings = Admin::new(cluster)?.settings(&[topic])?.pop().flatten();
-    settings.map(|settings| compacts(&settings)).ok_or_else(|| {
-        Failure::new(format!(
-            "cannot find out whether topic {topic} is compacted: this user may not read its \
-             settings (DescribeConfigs)",
-        ))
-    })
-}
-
-/// Whether a topic with these settings keeps only the newest record of each key.
-pub fn compacts(settings: &Settings) -> bool {
-    let policy = settings.get("cleanup.policy").map_or("", String::as_str);
-    policy.split(',').any(|word| word.trim() == "compact")
-}
-
 /// The outcome of `future`, which another thread brings about.
 fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);

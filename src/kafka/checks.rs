@@ -10,8 +10,9 @@ use clicks_dataflows::options::Options;
 
 use crate::duration::Duration;
 use crate::failure::Failure;
-use crate::kafka::admin::{Admin, Settings, compacts};
+use crate::kafka::admin::{Admin, Settings};
 use crate::kafka::client::Cluster;
+use crate::kafka::policy::{has_policy, kept_ms};
 use crate::kafka::results::topic;
 use crate::kafka::topics::alter;
 use crate::kafka::transaction::MESSAGE_BYTES_MAX;
@@ -87,9 +88,7 @@ pub fn check(cluster: &Cluster, used: &Use<'_>) -> Result<(), Failure> {
 pub fn clicks_notes(topic: &str, settings: &Settings, options: &Options) -> Vec<String> {
     let mut notes = Vec::new();
     let needed_ms = distance_ms(options);
-    let kept_ms = settings.get("retention.ms").and_then(|kept| kept.parse().ok());
-    let is_deleted = settings.get("cleanup.policy").is_none_or(|policy| policy.contains("delete"));
-    if let Some(kept_ms) = kept_ms.filter(|kept_ms| is_deleted && *kept_ms < needed_ms) {
+    if let Some(kept_ms) = kept_ms(settings).filter(|kept_ms| *kept_ms < needed_ms) {
         notes.push(format!(
             "topic {topic} keeps clicks for {} (retention.ms), but a job that starts again reads \
              up to {} of them again, besides those of the time that it was away: with fewer it \
@@ -98,7 +97,7 @@ pub fn clicks_notes(topic: &str, settings: &Settings, options: &Options) -> Vec<
             Duration(needed_ms),
         ));
     }
-    if compacts(settings) {
+    if has_policy(settings, "compact") {
         notes.push(format!(
             "topic {topic} is compacted (cleanup.policy): clicks that have a key are lost once \
              there is a newer one, and a job that starts again may find them missing",
@@ -122,7 +121,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn result(&self, log: &str, settings: &Settings) -> Result<(), Failure> {
-        if matches!(log, "rejects" | "ledger") && compacts(settings) {
+        if matches!(log, "rejects" | "ledger") && has_policy(settings, "compact") {
             return Err(self.refused(
                 "it is compacted (cleanup.policy), and takes no records without a key",
                 ("cleanup.policy", "delete"),
@@ -255,7 +254,11 @@ mod tests {
             clicks_notes("clicks", &settings(found), &options(1)).join("\n")
         };
         assert_eq!(
-            said(&[("retention.ms", "-1"), ("message.timestamp.type", "LogAppendTime")]),
+            said(&[
+                ("retention.ms", "-1"),
+                ("cleanup.policy", "delete"),
+                ("message.timestamp.type", "LogAppendTime")
+            ]),
             ""
         );
         let short = said(&[("retention.ms", "3600000"), ("cleanup.policy", "delete")]);

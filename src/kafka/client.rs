@@ -4,7 +4,7 @@
 //! exactness rests on is not his to set, and was refused with the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
@@ -13,6 +13,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
@@ -150,10 +151,13 @@ impl Cluster {
         for (name, value) in theirs.filter(|(name, _)| !is_owned(name)) {
             config.set(name, value);
         }
-        let (health, secrets) = (Arc::clone(&self.health), secrets(&self.kafka));
-        config
-            .create_with_context(Voice { health, secrets, last: Mutex::default() })
-            .map_err(|error| refusal(&self.kafka, &error))
+        let voice = Voice {
+            health: Arc::clone(&self.health),
+            secrets: secrets(&self.kafka),
+            last: Mutex::default(),
+            undelivered: OnceLock::new(),
+        };
+        config.create_with_context(voice).map_err(|error| refusal(&self.kafka, &error))
     }
 }
 
@@ -164,12 +168,20 @@ pub struct Voice {
     secrets: Vec<String>,
     /// The last error.
     last: Mutex<Option<(Option<RDKafkaErrorCode>, String)>>,
+    undelivered: OnceLock<String>,
 }
 
 /// Whether nothing is gained by trying again.
 fn is_final(code: Option<RDKafkaErrorCode>) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(code, Some(Code::Authentication | Code::SaslAuthenticationFailed))
+}
+
+impl Voice {
+    /// The first record that was sent and will not be kept, and why.
+    pub fn undelivered(&self) -> Option<&str> {
+        self.undelivered.get().map(String::as_str)
+    }
 }
 
 impl ClientContext for Voice {
@@ -192,6 +204,15 @@ impl ConsumerContext for Voice {}
 impl ProducerContext for Voice {
     type DeliveryOpaque = ();
 
-    /// A record that failed fails the transaction, which says why.
-    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(_) => self.health.found(),
+            Err((error, record)) => {
+                let (partition, topic) = (record.partition(), record.topic());
+                self.undelivered.get_or_init(|| {
+                    format!("cannot write to partition {partition} of topic {topic}: {error}")
+                });
+            }
+        }
+    }
 }

@@ -217,6 +217,27 @@ impl Committed {
         !self.waiting.is_empty()
     }
 
+    /// For how long nothing has come, though this is not the end.
+    pub fn stands_still(&self) -> Duration {
+        WAIT * self.waits
+    }
+
+    /// The records that have come and were not handed over, after asking for more if `wanted`
+    /// is true of all of them.
+    ///
+    /// # Errors
+    ///
+    /// When the partition cannot be read.
+    pub fn ahead(
+        &mut self,
+        wanted: impl Fn(&Taken) -> bool,
+    ) -> Result<impl Iterator<Item = &Taken>, Failure> {
+        if self.waiting.back().is_none_or(wanted) {
+            self.fill(Duration::ZERO)?;
+        }
+        Ok(self.waiting.iter())
+    }
+
     fn fill(&mut self, patience: Duration) -> Result<(), Failure> {
         let (mut failed, mut next) = (None, self.next);
         let waiting = &mut self.waiting;
@@ -235,8 +256,11 @@ impl Committed {
             let attempt = || format!("cannot read partition {partition} of topic {topic}");
             return Err(error).attempt(attempt);
         }
-        let waited = taken == 0 && !patience.is_zero();
-        self.waits = if waited { self.waits + 1 } else { 0 };
+        if taken > 0 {
+            self.waits = 0;
+        } else if !patience.is_zero() {
+            self.waits += 1;
+        }
         if self.waits * u32::try_from(WAIT.as_millis()).unwrap_or(1) > WAITED_MS_MAX {
             return Err(Failure::new(format!(
                 "cannot read partition {partition} of topic {topic} up to offset {}: nothing came \

@@ -1,17 +1,29 @@
 //! The topic of a ledger: its lines up to its end, and the last of them.
 
+use rdkafka::Offset;
+
 use crate::failure::Failure;
 use crate::kafka::client::Cluster;
-use crate::kafka::committed::{Committed, Ends, reader};
+use crate::kafka::committed::{Committed, Ends, offsets, reader};
 use crate::kafka::lookout::Place;
 
-/// The committed lines of the ledger in `topic`, from its first record to its end as of now.
+/// Up to where a ledger is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upto {
+    /// To its true end: what a transaction has left open there is waited for. It is aborted at the
+    /// latest when its producer is fenced.
+    End,
+    /// As far as nothing is open: what is committed already, without waiting.
+    Open,
+}
+
+/// The committed lines of the ledger in `topic`, from its first record on.
 ///
 /// # Errors
 ///
 /// When the topic cannot be read.
-pub fn lines(cluster: &Cluster, topic: &str) -> Result<Committed, Failure> {
-    open(cluster, topic, None).map(|(lines, _)| lines)
+pub fn lines(cluster: &Cluster, topic: &str, upto: Upto) -> Result<Committed, Failure> {
+    open(cluster, topic, upto, None).map(|(lines, _)| lines)
 }
 
 /// The last committed line, found from the end.
@@ -19,10 +31,10 @@ pub fn lines(cluster: &Cluster, topic: &str) -> Result<Committed, Failure> {
 /// # Errors
 ///
 /// When the topic cannot be read.
-pub fn last(cluster: &Cluster, topic: &str) -> Result<Option<Vec<u8>>, Failure> {
+pub fn last(cluster: &Cluster, topic: &str, upto: Upto) -> Result<Option<Vec<u8>>, Failure> {
     let mut span = 64;
     loop {
-        let (lines, whole) = open(cluster, topic, Some(span))?;
+        let (lines, whole) = open(cluster, topic, upto, Some(span))?;
         let last = lines.last().transpose()?;
         if last.is_some() || whole {
             return Ok(last);
@@ -32,14 +44,21 @@ pub fn last(cluster: &Cluster, topic: &str) -> Result<Option<Vec<u8>>, Failure> 
 }
 
 /// Reads from `span` offsets before the end, or all; whether nothing precedes what is read.
-fn open(cluster: &Cluster, topic: &str, span: Option<u64>) -> Result<(Committed, bool), Failure> {
-    let place = Place { topic: topic.to_owned(), partition: 0 };
-    let ends = Ends::new(cluster)?;
-    let places = [place];
-    let low = ends.lows(&places)?[&places[0]];
-    let end = ends.ends(&places)?[&places[0]];
-    let [place] = places;
+fn open(
+    cluster: &Cluster,
+    topic: &str,
+    upto: Upto,
+    span: Option<u64>,
+) -> Result<(Committed, bool), Failure> {
+    let places = [Place { topic: topic.to_owned(), partition: 0 }];
+    let reader = reader(cluster, &[topic], 1)?;
+    let visible = |what| offsets(&reader, &places, what, cluster.brokers());
+    let ends = match upto {
+        Upto::End => Ends::new(cluster)?.ends(&places)?,
+        Upto::Open => visible(Offset::End)?,
+    };
+    let (low, end) = (visible(Offset::Beginning)?[&places[0]], ends[&places[0]]);
     let next = span.map_or(low, |span| low.max(end.saturating_sub(span)));
-    let consumer = reader(cluster, &[topic], 1)?;
-    Ok((Committed::open(&consumer, place, next, end)?, next == low))
+    let [place] = places;
+    Ok((Committed::open(&reader, place, next, end)?, next == low))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clicks_dataflows::ledger::Commit;
 use clicks_dataflows::time::Epoch;
@@ -11,16 +12,21 @@ use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 
 use crate::failure::{Attempt, Failure};
-use crate::kafka::admin::is_compacted;
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::committed::{Committed, Ends, GROUP, Next, Taken, offsets, reader};
 use crate::kafka::lookout::Place;
-use crate::kafka::merged::Merged;
+use crate::kafka::merged::{Asked, Merged};
+use crate::kafka::policy::is_compacted;
 use crate::kafka::results::topic;
+use crate::log;
 use crate::logs::{Jobs, Logs, Missing, RowLog, Rows};
 
 /// How the topic of a ledger ends, after the job's name.
 const LEDGER: &str = ".ledger";
+
+/// After how long a ledger that stands still before its end counts as held by a transaction that
+/// was left open.
+const HELD_AFTER: Duration = Duration::from_secs(5);
 
 /// A cluster with result topics.
 pub struct JobTopics {
@@ -178,6 +184,11 @@ impl Logs for LogTopics<'_> {
             match self.ledger.step()? {
                 Next::Record(Taken { value, .. }) => return Ok(Some(value)),
                 Next::Wait if self.stop.load(Ordering::Relaxed) => return Ok(None),
+                Next::Wait if self.ledger.stands_still() >= HELD_AFTER => {
+                    let topic = &self.ledger.place().topic;
+                    log::say(&format!("a transaction is open in topic {topic}: read up to it"));
+                    self.is_at_end = true;
+                }
                 Next::Wait => {}
                 Next::End => self.is_at_end = true,
             }
@@ -203,9 +214,10 @@ impl Logs for LogTopics<'_> {
     }
 
     fn rows(&mut self, log: RowLog, commit: &Commit) -> Result<Rows<'_>, Failure> {
-        let (epoch, seen) = (commit.epoch.0, self.seen);
+        let (epoch, owed, seen) = (commit.epoch.0, log.stated(commit), self.seen);
+        let mut asked = Asked { epoch, owed, seen };
         let merged = self.merged(log)?;
-        Ok(Box::new(std::iter::from_fn(move || merged.next(epoch, seen).transpose())))
+        Ok(Box::new(std::iter::from_fn(move || merged.next(&mut asked).transpose())))
     }
 
     fn missing(&mut self, log: RowLog, after: Epoch) -> Result<Missing, Failure> {
@@ -245,6 +257,7 @@ impl Logs for LogTopics<'_> {
             match self.ledger.step()? {
                 // It is about these rows, or others will be.
                 Next::Record(_) => return Ok(Vec::new()),
+                Next::Wait if self.ledger.stands_still() >= HELD_AFTER => return Ok(left),
                 Next::Wait => {}
                 Next::End => return Ok(left),
             }

@@ -4,12 +4,15 @@
 //! So the least row among the first ones of all partitions is the next of the log. A partition that
 //! has none to show has no further row of a commit once its reader stands at an end that was asked
 //! for after the commit was seen: all rows of a transaction lie in their partitions before it
-//! commits, though each becomes visible at its own moment.
+//! commits, though each becomes visible at its own moment. Where a later transaction was left open
+//! the end is not reached for a while; then the commit's number of rows tells that they are all
+//! there.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clicks_dataflows::time::Epoch;
 
@@ -17,8 +20,22 @@ use crate::failure::Failure;
 use crate::kafka::client::Consumer;
 use crate::kafka::committed::{Committed, Ends, Next, Taken};
 use crate::kafka::lookout::Place;
-use crate::kafka::placed::{Placed, Standing};
-use crate::logs::{Row, RowLog};
+use crate::kafka::placed::{Order, Placed};
+use crate::logs::{Row, RowLog, epoch_of};
+
+/// After how long a partition that stands still before its end counts as held by a transaction.
+const HELD_AFTER: Duration = Duration::from_secs(1);
+
+/// A commit whose rows are asked for.
+#[derive(Clone, Copy)]
+pub struct Asked {
+    /// Its rows are of epochs up to this.
+    pub epoch: Epoch,
+    /// Its rows that were not handed over.
+    pub owed: u64,
+    /// The reading of the ledger that brought it.
+    pub seen: u64,
+}
 
 /// The rows of a log, from all its partitions.
 pub struct Merged {
@@ -27,8 +44,8 @@ pub struct Merged {
     ends: Rc<Ends>,
     /// Up to which reading of the ledger the ends hold: all commits seen by then lie before them.
     hold_for: Option<u64>,
-    /// Rows up to this epoch are passed over.
-    skip: Epoch,
+    /// Up to which epoch rows are passed over, if any are.
+    skip: Option<Epoch>,
     /// Ends all waiting when set.
     stop: Arc<AtomicBool>,
 }
@@ -48,7 +65,7 @@ struct Partition {
 /// The next row of a partition.
 struct Head {
     offset: u64,
-    standing: Standing,
+    order: Order,
     row: Row,
 }
 
@@ -77,33 +94,33 @@ impl Merged {
             partitions: partitions?,
             ends: Rc::clone(ends),
             hold_for: None,
-            skip: 0,
+            skip: None,
             stop: Arc::clone(stop),
         })
     }
 
     /// Passes over rows up to `epoch`.
     pub fn skip(&mut self, epoch: Epoch) {
-        self.skip = epoch;
+        self.skip = Some(epoch);
     }
 
-    /// The next row of an epoch up to `epoch`, that of a commit which the `seen`th reading of the
-    /// ledger brought; none if there is none, or if waiting was ended.
+    /// The next row of a commit; none if there is none, or if waiting was ended.
     ///
     /// # Errors
     ///
     /// When a partition cannot be read.
-    pub fn next(&mut self, epoch: Epoch, seen: u64) -> Result<Option<Row>, Failure> {
+    pub fn next(&mut self, asked: &mut Asked) -> Result<Option<Row>, Failure> {
         loop {
-            if !self.show_all(seen)? {
+            if !self.show_all(*asked)? {
                 return Ok(None);
             }
             let Some(least) = self.least() else { return Ok(None) };
             let head = &mut self.partitions[least].head;
-            let Some(head) = head.take_if(|head| head.standing.epoch <= epoch) else {
+            let Some(head) = head.take_if(|head| head.order.epoch <= asked.epoch) else {
                 return Ok(None);
             };
-            if head.standing.epoch > self.skip {
+            if self.skip.is_none_or(|skip| head.order.epoch > skip) {
+                asked.owed = asked.owed.saturating_sub(1);
                 return Ok(Some(head.row));
             }
         }
@@ -123,7 +140,7 @@ impl Merged {
     ///
     /// When a partition cannot be read.
     pub fn left(&mut self, seen: u64) -> Result<Option<(u32, u64)>, Failure> {
-        self.show_all(seen)?;
+        self.show_all(Asked { epoch: 0, owed: 0, seen })?;
         let mut heads = self.partitions.iter().filter_map(|partition| {
             let number = partition.records.place().partition;
             partition.head.as_ref().map(|head| (number, head.offset))
@@ -133,30 +150,46 @@ impl Merged {
 
     /// The partition that shows the least row.
     fn least(&self) -> Option<usize> {
-        let standing = |at: usize| self.partitions[at].head.as_ref().map(|head| &head.standing);
-        let showing = (0..self.partitions.len()).filter(|at| standing(*at).is_some());
-        showing.min_by_key(|at| standing(*at))
+        let order = |at: usize| self.partitions[at].head.as_ref().map(|head| &head.order);
+        let showing = (0..self.partitions.len()).filter(|at| order(*at).is_some());
+        showing.min_by_key(|at| order(*at))
     }
 
-    /// Lets each partition show its next row, if it has one of a commit seen so far; false if
-    /// waiting was ended.
-    fn show_all(&mut self, seen: u64) -> Result<bool, Failure> {
+    /// Lets each partition show its next row, if it has one of the commit; false if waiting was
+    /// ended.
+    fn show_all(&mut self, asked: Asked) -> Result<bool, Failure> {
         let width = u32::try_from(self.partitions.len()).expect("partitions are few");
         for at in 0..self.partitions.len() {
             while self.partitions[at].head.is_none() {
+                if self.partitions[at].is_held()? && self.has_all(asked)? {
+                    break;
+                }
                 match self.partitions[at].records.step()? {
                     Next::Record(record) => self.partitions[at].show(self.log, record, width),
                     Next::Wait if self.stop.load(Ordering::Relaxed) => return Ok(false),
                     Next::Wait => {}
-                    Next::End if self.hold_for.is_none_or(|hold| hold < seen) => {
+                    Next::End if self.hold_for.is_none_or(|hold| hold < asked.seen) => {
                         self.ask_for_ends()?;
-                        self.hold_for = Some(seen);
+                        self.hold_for = Some(asked.seen);
                     }
                     Next::End => break,
                 }
             }
         }
         Ok(true)
+    }
+
+    /// Whether the partitions have as many rows of the commit as it is owed.
+    fn has_all(&mut self, asked: Asked) -> Result<bool, Failure> {
+        let mut there = 0;
+        for partition in &mut self.partitions {
+            let is_its = |epoch: Option<Epoch>| epoch.is_none_or(|epoch| epoch <= asked.epoch);
+            let head = partition.head.as_ref().map(|head| head.order.epoch);
+            there += u64::from(head.is_some_and(|epoch| is_its(Some(epoch))));
+            let ahead = partition.records.ahead(|record| is_its(epoch_of(&record.value)))?;
+            there += ahead.take_while(|record| is_its(epoch_of(&record.value))).count() as u64;
+        }
+        Ok(there >= asked.owed)
     }
 
     fn ask_for_ends(&mut self) -> Result<(), Failure> {
@@ -170,15 +203,26 @@ impl Merged {
 }
 
 impl Partition {
+    /// Whether an open transaction seems to keep it from its end.
+    fn is_held(&mut self) -> Result<bool, Failure> {
+        if self.records.stands_still() < HELD_AFTER {
+            return Ok(false);
+        }
+        Ok(self.records.ahead(|_| true)?.next().is_none())
+    }
+
     fn show(&mut self, log: RowLog, record: Taken, width: u32) {
         let Taken { offset, key, value: mut line } = record;
         let placed = Placed::of(log, &line, self.epoch);
         let number = self.records.place().partition;
-        let fault = placed.fault(&key, (number, width));
+        let fault = match line.contains(&b'\n') {
+            true => Some("it holds several lines".to_owned()),
+            false => placed.fault(&key, (number, width)),
+        };
         let misplaced = fault.map(|fault| format!("record {number}:{offset}: {fault}"));
         line.push(b'\n');
-        self.epoch = placed.standing.epoch;
+        self.epoch = placed.order.epoch;
         self.first.get_or_insert(self.epoch);
-        self.head = Some(Head { offset, standing: placed.standing, row: Row { line, misplaced } });
+        self.head = Some(Head { offset, order: placed.order, row: Row { line, misplaced } });
     }
 }

@@ -4,6 +4,7 @@
 //! lookout ─▶ which partitions there are, and where they truly end
 //! fetch   ─▶ source ─▶ Reader … Committer ─▶ sink ─▶ one transaction for each commit
 //!    └─────▶ committed ─▶ the ledger; merged ─▶ the rows of its commits, as one log
+//! generate ─▶ outlet ─▶ a topic of clicks
 //! ```
 //!
 //! Offsets are taken from the ledger, never from a consumer group: consumers are assigned their
@@ -20,8 +21,10 @@ mod ledger;
 pub mod logs;
 pub mod lookout;
 mod merged;
+pub mod outlet;
 mod partition;
 mod placed;
+mod policy;
 mod properties;
 pub mod results;
 mod sink;

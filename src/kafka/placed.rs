@@ -5,13 +5,12 @@ use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::time::{Epoch, Minute};
 use clicks_dataflows::told::{CountRow, RankRow};
 
-use crate::files::logs::epoch_of;
 use crate::kafka::partition;
-use crate::logs::RowLog;
+use crate::logs::{RowLog, epoch_of};
 
 /// Where a row stands in its log: by epoch, then in the order of the rows of an epoch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Standing {
+pub struct Order {
     /// When it was told.
     pub epoch: Epoch,
     among: Among,
@@ -29,7 +28,7 @@ enum Among {
 /// A row as its place follows from what it holds.
 pub struct Placed {
     /// Where it stands.
-    pub standing: Standing,
+    pub order: Order,
     /// Its key, and what of it chooses the partition; none if it is no row.
     key: Option<(String, usize)>,
 }
@@ -38,14 +37,14 @@ impl Placed {
     /// The place of a row that follows rows up to `epoch` in its partition; one that cannot be read
     /// stays behind them.
     pub fn of(log: RowLog, row: &[u8], epoch: Epoch) -> Placed {
-        let lost = || Placed { standing: Standing { epoch, among: Among::AsItLies }, key: None };
+        let lost = || Placed { order: Order { epoch, among: Among::AsItLies }, key: None };
         match log {
             RowLog::Counts => serde_json::from_slice(row).map_or_else(|_| lost(), count),
             RowLog::Ranks => serde_json::from_slice(row).map_or_else(|_| lost(), rank),
             RowLog::Rejects => {
                 let told = epoch_of(row);
-                let standing = Standing { epoch: told.unwrap_or(epoch), among: Among::AsItLies };
-                Placed { standing, key: told.map(|_| (String::new(), 0)) }
+                let order = Order { epoch: told.unwrap_or(epoch), among: Among::AsItLies };
+                Placed { order, key: told.map(|_| (String::new(), 0)) }
             }
         }
     }
@@ -72,7 +71,7 @@ fn count(row: CountRow) -> Placed {
     let ad = ad_id.as_str();
     let key = Some((format!("{ad}|{minute}|{filter}"), ad.len()));
     let among = Among::Count(ad_id, minute, filter);
-    Placed { standing: Standing { epoch: epoch.0, among }, key }
+    Placed { order: Order { epoch: epoch.0, among }, key }
 }
 
 fn rank(row: RankRow) -> Placed {
@@ -80,5 +79,30 @@ fn rank(row: RankRow) -> Placed {
     let key = format!("{filter}|{window}|{minute}");
     let chooses = key.len();
     let among = Among::Rank(filter, window, minute);
-    Placed { standing: Standing { epoch: epoch.0, among }, key: Some((key, chooses)) }
+    Placed { order: Order { epoch: epoch.0, among }, key: Some((key, chooses)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &[u8] = br#"{"ad_id":"a|b","minute":"2026-01-01T12:00:00Z","filter":1,"clicks":3,"was":2,"epoch":"2026-01-01T12:02:00Z","state":"correction"}"#;
+
+    #[test]
+    fn a_row_lies_under_its_key_where_its_ad_belongs() {
+        let placed = Placed::of(RowLog::Counts, ROW, 0);
+        let key = b"a|b|2026-01-01T12:00:00Z|1";
+        let right = u32::try_from(partition::of_key(b"a|b", 7)).unwrap();
+        assert_eq!(placed.fault(key, (right, 7)), None);
+        assert!(placed.fault(key, (right + 1, 7)).unwrap().contains("belongs in"));
+        assert!(placed.fault(b"a|b", (right, 7)).unwrap().contains("belongs under"));
+    }
+
+    #[test]
+    fn what_is_no_row_stays_where_it_lies() {
+        let placed = Placed::of(RowLog::Counts, b"{}", 5);
+        assert_eq!(placed.order, Order { epoch: 5, among: Among::AsItLies });
+        assert_eq!(placed.fault(b"", (0, 7)), None);
+        assert!(placed.order < Placed::of(RowLog::Counts, ROW, 5).order);
+    }
 }

@@ -5,7 +5,7 @@ use rdkafka::consumer::Consumer as _;
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, PATIENCE};
 use crate::kafka::failpoint::reach;
-use crate::kafka::ledger;
+use crate::kafka::ledger::{self, Upto};
 use crate::kafka::sink::TopicSink;
 use crate::kafka::transaction::Transactions;
 use crate::sink::{LedgerLines, Results, Sink};
@@ -78,6 +78,10 @@ impl ResultTopics {
         Ok(Topics { job: self.job.clone(), counts: width("counts")?, ranks: width("ranks")? })
     }
 
+    fn text(&self, line: Vec<u8>) -> Result<String, Failure> {
+        String::from_utf8(line).attempt(|| format!("{} is not UTF-8", self.ledger_name()))
+    }
+
     fn has_ledger(&self) -> Result<bool, Failure> {
         let name = topic(&self.job, "ledger");
         let attempt = || format!("cannot find topic {name} at {}", self.cluster.brokers());
@@ -102,12 +106,16 @@ impl Results for ResultTopics {
             return Ok(Box::new(std::iter::empty()));
         }
         reach("before-ledger");
-        let records = ledger::lines(&self.cluster, &topic(&self.job, "ledger"))?;
-        reach("after-ledger");
-        let text = |line: Vec<u8>| {
-            String::from_utf8(line).attempt(|| format!("{} is not UTF-8", self.ledger_name()))
-        };
-        Ok(Box::new(records.map(move |record| record.and_then(text))))
+        let records = ledger::lines(&self.cluster, &topic(&self.job, "ledger"), Upto::End)?;
+        Ok(Box::new(records.map(|record| record.and_then(|line| self.text(line)))))
+    }
+
+    fn opening_line(&self) -> Result<Option<String>, Failure> {
+        if !self.has_ledger()? {
+            return Ok(None);
+        }
+        let mut lines = ledger::lines(&self.cluster, &topic(&self.job, "ledger"), Upto::Open)?;
+        lines.next().transpose()?.map(|line| self.text(line)).transpose()
     }
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {

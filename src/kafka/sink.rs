@@ -8,6 +8,7 @@ use std::time::Duration;
 use clicks_dataflows::ledger::{Commit, Lengths, Position};
 
 use crate::failure::{Attempt, Failure};
+use crate::kafka::failpoint::reach;
 use crate::kafka::transaction::{Pending, Transactions};
 use crate::past::Past;
 use crate::sink::{Rows, Sink};
@@ -45,6 +46,7 @@ impl TopicSink {
 
     /// Lets the thread begin, after the ledger's last line if there is one.
     fn start(&mut self, last: Option<&str>) -> Result<&mut Working, Failure> {
+        reach("after-ledger");
         let (to, pending) = channel();
         let (result, from) = channel();
         let working = Working { to, from, busy: false, give_up: Arc::default() };
@@ -106,6 +108,9 @@ const DIED: &str = "the thread that makes commits has died";
 impl Sink for TopicSink {
     fn begin(&mut self, line: &str) -> Result<(), Failure> {
         let line = line.to_owned();
+        if let State::Taken(transactions) = &self.state {
+            transactions.check_unopened()?;
+        }
         let working = self.start(None)?;
         working.send(Pending { rows: Rows::default(), line, offsets: Vec::new() });
         working.finish()

@@ -23,8 +23,9 @@ use crate::commit::sha256_hex;
 use crate::failure::{Failure, Kind};
 use crate::kafka::client::{Cluster, Producer};
 use crate::kafka::failpoint::reach;
+use crate::kafka::ledger::{self, Upto};
 use crate::kafka::results::Topics;
-use crate::kafka::{failpoint, ledger, partition};
+use crate::kafka::{failpoint, partition};
 use crate::sink::{Lines, Rows};
 use crate::worker::monotonic_ms;
 
@@ -106,6 +107,21 @@ impl Transactions {
             last: None,
             give_up: Arc::default(),
         })
+    }
+
+    /// Makes sure that the ledger is as empty as it was found: it is opened once.
+    ///
+    /// # Errors
+    ///
+    /// When it has a line, or cannot be read.
+    pub fn check_unopened(&self) -> Result<(), Failure> {
+        match ledger::last(&self.cluster, &self.topics.name("ledger"), Upto::End)? {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(format!(
+                "topic {} was not there, and now has lines: start again",
+                self.topics.name("ledger"),
+            ))),
+        }
     }
 
     /// Goes on after a ledger line with this hash.
@@ -253,13 +269,14 @@ impl Transactions {
                     self.cluster.brokers(),
                 )));
             }
-            // Whoever has committed since owns the job: it must not be fenced.
-            let found = self.find(pending).and_then(|found| match found {
+            // Whoever has committed since owns the job: it must not be fenced. What it had to abort
+            // of ours is aborted, so that its lines are seen without waiting.
+            let found = self.find(pending, Upto::Open).and_then(|found| match found {
                 Found::Other => Ok(found),
                 Found::Pending | Found::Before => {
                     self.producer = producer(&self.cluster, &self.topics.job)
                         .map_err(|stop| stop.failure(&self.topics))?;
-                    self.find(pending)
+                    self.find(pending, Upto::End)
                 }
             });
             match found {
@@ -272,8 +289,8 @@ impl Transactions {
         }
     }
 
-    fn find(&self, pending: &Pending) -> Result<Found, Failure> {
-        let last = ledger::last(&self.cluster, &self.topics.name("ledger"))?;
+    fn find(&self, pending: &Pending, upto: Upto) -> Result<Found, Failure> {
+        let last = ledger::last(&self.cluster, &self.topics.name("ledger"), upto)?;
         let last = last.map(|line| sha256_hex(&[&line]));
         Ok(match last {
             last if last == self.last => Found::Before,
@@ -300,9 +317,9 @@ fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
     let producer = cluster.producer(&[
         ("transactional.id", job),
         ("transaction.timeout.ms", &TRANSACTION_MS.to_string()),
+        ("message.max.bytes", &MESSAGE_BYTES_MAX.to_string()),
         ("linger.ms", "0"),
         ("compression.type", "lz4"),
-        ("message.max.bytes", &MESSAGE_BYTES_MAX.to_string()),
         ("queue.buffering.max.messages", "1000000"),
     ]);
     let producer = producer.map_err(|failure| Stop::Failed(failure.to_string()))?;
@@ -363,3 +380,6 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

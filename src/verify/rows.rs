@@ -15,8 +15,7 @@ use super::row::{self, Row, Told};
 use super::{Faults, some};
 use crate::commit::sha256_hex;
 use crate::failure::Failure;
-use crate::files::logs::epoch_of;
-use crate::logs::{Logs, Missing, RowLog};
+use crate::logs::{Logs, Missing, RowLog, epoch_of};
 use crate::numbers::Numbers;
 
 /// The rows of a job, commit by commit.
@@ -165,14 +164,18 @@ impl<'a> Rows<'a> {
     }
 
     /// What is no fault, but to be known.
-    pub fn notes(&self) -> Option<String> {
+    pub fn notes(&self) -> Vec<String> {
         let (commits, epoch) = self.lost;
-        let commits = Some(commits).filter(|commits| *commits > 0)?;
-        Some(format!(
-            "  rows up to {} are no longer there: {} cannot be checked",
-            Time(epoch),
-            some(commits, "commit"),
-        ))
+        if commits == 0 {
+            return Vec::new();
+        }
+        let (epoch, commits) = (Time(epoch), some(commits, "commit"));
+        let mut notes =
+            vec![format!("  rows up to {epoch} are no longer there: {commits} cannot be checked")];
+        if self.told.has_lost_rows() {
+            notes.push("  nor can all lists by what the counts come to".to_owned());
+        }
+        notes
     }
 
     /// What all rows have told.

@@ -13,7 +13,7 @@ use clicks_dataflows::ledger::Commit;
 use tempfile::TempDir;
 
 /// How long a condition may take to come true. No test waits for it if all is well.
-const DEADLINE_MS: u64 = 30_000;
+const DEADLINE_MS: u64 = 120_000;
 
 /// The logs whose bytes are compared.
 const LOGS: [&str; 3] = ["counts", "ranks", "rejects"];

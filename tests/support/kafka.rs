@@ -5,13 +5,15 @@
 //! A test that hurts its broker starts one of its own.
 
 mod broker;
+mod copies;
 mod job;
 mod topic;
 
 pub use broker::Broker;
+pub use copies::Copy;
 pub use job::{TopicJob, lively, order, wait_for_stop};
 pub use topic::{
-    Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
+    Lines, Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
 };
 
 use std::sync::OnceLock;

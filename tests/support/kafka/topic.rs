@@ -189,6 +189,32 @@ impl Topic {
     }
 }
 
+/// Counts the committed records of a topic of one partition, as they come.
+pub struct Lines {
+    reader: BaseConsumer,
+    seen: u64,
+}
+
+impl Lines {
+    /// Of `topic`, from its start.
+    pub fn of(topic: &Topic) -> Lines {
+        let reader = topic.reader("read_committed");
+        let mut start = TopicPartitionList::new();
+        start.add_partition_offset(&topic.name, 0, Offset::Beginning).unwrap();
+        reader.assign(&start).unwrap();
+        Lines { reader, seen: 0 }
+    }
+
+    /// How many there are, as far as is known.
+    pub fn seen(&mut self) -> u64 {
+        // A broker that is away comes back.
+        while let Some(record) = self.reader.poll(Duration::ZERO) {
+            self.seen += u64::from(record.is_ok());
+        }
+        self.seen
+    }
+}
+
 /// Waits for what a client has asked.
 fn answer<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
