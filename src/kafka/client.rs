@@ -195,7 +195,12 @@ impl ClientContext for Voice {
     fn error(&self, error: KafkaError, reason: &str) {
         let reason = without(&self.secrets, reason);
         self.health.lost(&reason);
-        *self.last.lock().expect("nobody panics") = Some((error.rdkafka_error_code(), reason));
+        let code = error.rdkafka_error_code();
+        let mut last = self.last.lock().expect("nobody panics");
+        // That all are down follows from what was said before.
+        if last.is_none() || code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            *last = Some((code, reason));
+        }
     }
 }
 

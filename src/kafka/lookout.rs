@@ -136,7 +136,6 @@ impl Lookout {
 
     fn client(&self) -> Result<Consumer, Failure> {
         self.cluster.consumer(&[
-            ("group.id", "clicks-lookout"),
             ("isolation.level", "read_uncommitted"),
             ("topic.metadata.refresh.interval.ms", "10000"),
         ])
@@ -210,7 +209,7 @@ impl Lookout {
             if width == 0 && first {
                 return Err(Failure::refused(format!(
                     "topic {topic} is missing at {brokers}: make it with `clicks topics create -b \
-                     {brokers} --input {topic}`",
+                     {brokers} --input {topic}`, or let this user see it",
                 )));
             }
             if width < known {
