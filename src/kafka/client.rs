@@ -3,7 +3,7 @@
 //! What the user sets goes to librdkafka as it is, but for what exactness rests on: that is refused.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rdkafka::admin::AdminClient;
@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
 use crate::config::Kafka;
 use crate::failure::Failure;
-use crate::kafka::health::Health;
+use crate::kafka::health::HEALTH;
 
 /// How long a question to the brokers may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -31,7 +31,6 @@ pub type Producer = BaseProducer<Voice>;
 #[derive(Clone, Debug)]
 pub struct Cluster {
     kafka: Kafka,
-    health: Arc<Health>,
 }
 
 impl Cluster {
@@ -41,12 +40,7 @@ impl Cluster {
     ///
     /// When a property is ours to set, or a file with a secret cannot be read.
     pub fn new(kafka: &Kafka) -> Result<Cluster, Failure> {
-        Ok(Cluster { kafka: kafka.clone(), health: Arc::default() })
-    }
-
-    /// Whether it can be reached.
-    pub fn health(&self) -> &Health {
-        &self.health
+        Ok(Cluster { kafka: kafka.clone() })
     }
 
     /// Where it is, for messages.
@@ -113,7 +107,7 @@ impl Cluster {
         for (name, value) in ours {
             config.set(*name, *value);
         }
-        let voice = Voice { health: Arc::clone(&self.health), undelivered: OnceLock::new() };
+        let voice = Voice { undelivered: OnceLock::new() };
         config.create_with_context(voice).map_err(|error| match error {
             KafkaError::ClientConfig(_, why, name, _) => {
                 Failure::refused(format!("{table}: librdkafka refuses {name}: {why}"))
@@ -125,7 +119,6 @@ impl Cluster {
 
 /// What a client has to say, and what became of what a producer sent.
 pub struct Voice {
-    health: Arc<Health>,
     undelivered: OnceLock<String>,
 }
 
@@ -140,12 +133,12 @@ impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         use RDKafkaLogLevel as Level;
         if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
-            self.health.lost(message);
+            HEALTH.lost(message);
         }
     }
 
     fn error(&self, _: KafkaError, reason: &str) {
-        self.health.lost(reason);
+        HEALTH.lost(reason);
     }
 }
 
@@ -156,7 +149,7 @@ impl ProducerContext for Voice {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(_) => self.health.found(),
+            Ok(_) => HEALTH.found(),
             Err((error, record)) => {
                 let (partition, topic) = (record.partition(), record.topic());
                 self.undelivered.get_or_init(|| {
