@@ -84,6 +84,8 @@ pub fn reader(
         ("isolation.level", "read_committed"),
         ("enable.partition.eof", "true"),
         ("fetch.wait.max.ms", "10"),
+        // A small row costs more in the queue than in its log.
+        ("queued.min.messages", "10000"),
         ("queued.max.messages.kbytes", &(bytes >> 10).to_string()),
     ])?;
     for topic in topics {
