@@ -88,7 +88,10 @@ has_tool() {
     case "$1" in
         java) is_new_java ;;
         # What makes environments is in a package of its own on Debian.
-        python3) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+        python3)
+            python3 -c 'import ensurepip, venv, sys; assert sys.version_info >= (3, 10)' \
+                2>/dev/null || { echo "need: python3 lacks venv, or is older than 3.10" >&2 && false; }
+            ;;
     esac
 }
 

@@ -6,7 +6,9 @@ use clicks_dataflows::gauge::Gauge;
 use clicks_dataflows::time::{Millis, Time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::kafka::source::InputTopics;
 use crate::watch::{Watch, Watched};
+use crate::worker::wall_ms;
 
 /// How often a plain line is written.
 const LINE_EVERY_MS: Millis = 5000;
@@ -22,6 +24,8 @@ pub struct Progress {
     /// Bytes of the input; none if it does not end.
     total: Option<u64>,
     read: Gauge,
+    /// The topics that are read, if it is topics.
+    topics: Option<InputTopics>,
     began: Option<(Millis, u64)>,
     shown: Option<(Millis, u64)>,
 }
@@ -36,9 +40,17 @@ impl Progress {
             quiet,
             total,
             read,
+            topics: None,
             began: None,
             shown: None,
         }
+    }
+
+    /// Shows how far it is behind `topics`.
+    #[must_use]
+    pub fn behind(mut self, topics: &InputTopics) -> Progress {
+        self.topics = Some(topics.clone());
+        self
     }
 
     fn line(&self, watched: &Watched<'_>, rate: u64, now: Millis) -> String {
@@ -66,6 +78,10 @@ impl Progress {
                 gauges.seen_clicks.get(),
                 resident_bytes() >> 20,
             );
+            if let Some(topics) = &self.topics {
+                let lag = topics.lag(watched.positions(), wall_ms());
+                line += &format!(", {} records and {} s behind", lag.records, lag.ms / 1000);
+            }
             if let Some((name, still_ms)) = watched.holder(now).filter(|(_, ms)| *ms >= 1000) {
                 line += &format!(", held by {name} for {} s", still_ms / 1000);
             }

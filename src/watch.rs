@@ -1,7 +1,7 @@
 //! What people see of a run while it goes on.
 
 use clicks_dataflows::gauge::Gauges;
-use clicks_dataflows::ledger::Totals;
+use clicks_dataflows::ledger::{Position, Totals};
 use clicks_dataflows::time::{Epoch, Millis};
 
 use crate::commit::Committer;
@@ -44,6 +44,11 @@ impl<'a> Watched<'a> {
             committer,
             reader,
         }
+    }
+
+    /// Where each partition stands, up to the last closed epoch.
+    pub fn positions(&self) -> impl Iterator<Item = &Position> {
+        self.committer.positions().values()
     }
 
     /// The partition that holds the frontier of a followed input, and for how long.

@@ -6,7 +6,7 @@ use clap::Args;
 use clicks_dataflows::time::{Millis, Time};
 
 use super::value::{LogPlace, fraction, skew};
-use super::{ConfigArgs, KafkaArgs, wrong};
+use super::{Reach, wrong};
 use crate::duration::Duration;
 use crate::generate::Plan;
 
@@ -43,14 +43,9 @@ pub struct Generate {
     #[command(flatten)]
     pub stream: Clicks,
 
-    /// How Kafka is reached.
+    /// How topics are reached.
     #[command(flatten)]
-    pub kafka: KafkaArgs,
-
-    /// Settings (TOML); those of `[kafka]` count
-    #[arg(long, value_name = "FILE", env = "CLICKS_CONFIG", hide_env_values = true)]
-    #[arg(help_heading = "Kafka")]
-    pub config: Option<PathBuf>,
+    pub reach: Reach,
 }
 
 /// What the clicks are like: the same values make the same clicks.
@@ -123,12 +118,6 @@ impl Generate {
             (None, None) => now.saturating_sub(plan.duration_ms()),
         };
         plan
-    }
-
-    /// Where to find how Kafka is reached.
-    pub fn settings(&self) -> ConfigArgs {
-        let (config, kafka) = (self.config.clone(), self.kafka.clone());
-        ConfigArgs { config, kafka, ..ConfigArgs::default() }
     }
 
     /// Refuses parts that leave no room for ordinary clicks.

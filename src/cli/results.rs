@@ -91,8 +91,8 @@ pub struct Verify {
     pub reach: Reach,
 }
 
-/// How topics are reached, by what reads them; of the settings, only those of `kafka` matter.
-#[derive(Args, Debug)]
+/// How topics are reached where there is no job to set up; only settings of `kafka` matter.
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Kafka")]
 pub struct Reach {
     /// Brokers and properties.

@@ -53,7 +53,7 @@ fn directory(args: &Generate, dir: &Path) -> Result<(Plan, Box<dyn Outlet>), Fai
 }
 
 fn topic(args: &Generate, name: &str) -> Result<(Plan, Box<dyn Outlet>), Failure> {
-    let cluster = Cluster::new(&config(&args.settings())?.kafka)?;
+    let cluster = Cluster::new(&config(&args.reach.config())?.kafka)?;
     let topic = Topic::find(&cluster, name)?;
     let plan = checked_plan(args, topic.partitions())?;
     topic.check(&plan, wall_ms())?;

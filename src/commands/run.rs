@@ -42,7 +42,7 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
             (directory.input(end), progress(&run.aggregate, total, directory.read.clone()))
         }
         Clicks::Topics(topics) => {
-            (topics.input(), progress(&run.aggregate, None, Gauge::default()))
+            (topics.input(), progress(&run.aggregate, None, Gauge::default()).behind(topics))
         }
     };
     drive(Job::new(&config, input, results)?, &run.aggregate, progress)
@@ -67,7 +67,7 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
         }
         Clicks::Topics(topics) => {
             let topics = between(topics, &mut range, replay, &config)?;
-            (topics.input(), progress(aggregate, None, Gauge::default()))
+            (topics.input(), progress(aggregate, None, Gauge::default()).behind(&topics))
         }
     };
     let mut job = Job::new(&config, input, results)?;

@@ -155,11 +155,14 @@ impl ProducerContext for Voice {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, record)) = result {
-            let (partition, topic) = (record.partition(), record.topic());
-            self.undelivered.get_or_init(|| {
-                format!("cannot write to partition {partition} of topic {topic}: {error}")
-            });
+        match result {
+            Ok(_) => self.health.found(),
+            Err((error, record)) => {
+                let (partition, topic) = (record.partition(), record.topic());
+                self.undelivered.get_or_init(|| {
+                    format!("cannot write to partition {partition} of topic {topic}: {error}")
+                });
+            }
         }
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clicks_dataflows::ingest::Record;
-use clicks_dataflows::ledger::Name;
+use clicks_dataflows::ledger::{Name, Position};
+use clicks_dataflows::time::Millis;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::failure::Failure;
@@ -77,6 +78,23 @@ impl InputTopics {
         Name::Partition { log, partition: place.partition }
     }
 
+    /// How far a job that stands at `positions` is behind the ends of its topics.
+    pub fn lag<'a>(&self, positions: impl Iterator<Item = &'a Position>, now: Millis) -> Lag {
+        let ends = self.lookout.ends();
+        let mut lag = Lag::default();
+        for position in positions {
+            let place = self.place(&position.name()).ok();
+            let end = place.and_then(|place| ends.get(&place).copied()).unwrap_or(0);
+            let records = end.saturating_sub(position.offset);
+            lag.records += records;
+            // The clock of a partition of which nothing was read says nothing.
+            if records > 0 && position.clock.0 > 0 {
+                lag.ms = lag.ms.max(now.saturating_sub(position.clock.0));
+            }
+        }
+        lag
+    }
+
     /// Where the partition `name` is.
     fn place(&self, name: &Name) -> Result<Place, Failure> {
         let topics = self.lookout.topics();
@@ -94,6 +112,15 @@ impl InputTopics {
             ))),
         }
     }
+}
+
+/// How far a job is behind its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Records that it has not told yet.
+    pub records: u64,
+    /// From the clock of the partition that is furthest behind to now.
+    pub ms: Millis,
 }
 
 /// Topics as a source of one worker.

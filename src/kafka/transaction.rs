@@ -383,3 +383,6 @@ impl Stop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
