@@ -12,6 +12,7 @@
 
 pub mod client;
 mod committed;
+mod ends;
 pub mod failpoint;
 mod fetch;
 mod health;
