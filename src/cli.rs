@@ -5,6 +5,7 @@
 
 mod generate;
 mod results;
+mod topics;
 mod value;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
 pub use results::{Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
+pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
 use value::host;
@@ -29,6 +31,9 @@ Examples:
   clicks verify results --input clicks                  recount, and compare
   clicks replay --input clicks --output results --job ads-2 \\
       --marks-of results/ads                            the same again, from the past
+  clicks topics create -b localhost:9092 --input clicks --job ads
+  clicks run -b localhost:9092 --input kafka:clicks --output kafka: --job ads
+                                                        the same from topic to topics
   clicks config show > clicks.toml                      all settings, to start from
 
 Exit codes: 0 done, or stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage or configuration;
@@ -86,6 +91,9 @@ pub enum Command {
     Tail(Tail),
     /// Check ledger, digests and rows of a job; with its input, recount it
     Verify(Verify),
+    /// Make the topics of a job, or check those that are there
+    #[command(subcommand)]
+    Topics(TopicsCommand),
     /// Generate, aggregate and show clicks in one process
     Demo(Demo),
     /// Show what is set, and where it was set

@@ -16,7 +16,7 @@ use clicks_dataflows::horizon::first_minute;
 use clicks_dataflows::ledger::{Commit, Lengths, Name, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::{Lift, Start};
-use clicks_dataflows::time::{Epoch, Millis, Minute};
+use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis, Minute};
 
 use crate::commit::sha256_hex;
 use crate::failure::{Attempt, Failure};
@@ -36,6 +36,15 @@ pub struct Past {
     last_line_hash: String,
     /// Bytes of the ledger up to the end of its last whole line.
     length: u64,
+}
+
+/// How far before the end of its input a job may read again when it resumes, in event time.
+///
+/// What the state rests on, as `whole_from` finds it, and two minutes, as commits without rows are
+/// a minute apart.
+pub fn distance_ms(options: &Options) -> Millis {
+    let kept = options.horizon_ms + Millis::from(options.window_max()) * MINUTE_MS;
+    kept + options.ahead_max_ms + options.told_within() + 2 * MINUTE_MS
 }
 
 /// What going back needs to know of a commit.

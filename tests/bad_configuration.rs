@@ -171,6 +171,96 @@ fn unknown_variables_of_our_own() {
     assert_says(&said, &["`job.refresh`", "environment CLICKS_JOB_REFRESH", "divides a minute"]);
 }
 
+/// What exactness rests on is not for properties to change, wherever they are set.
+#[test]
+fn properties_of_kafka_that_are_not_the_users_to_set() {
+    for (property, why) in [
+        ("bootstrap.servers=b:1", "kafka.brokers"),
+        ("transactional.id=mine", "the job's name"),
+        ("transaction.timeout.ms=900000", "in doubt"),
+        ("enable.idempotence=false", "may come twice"),
+        ("acks=1", "all replicas"),
+        ("message.max.bytes=1", "max.message.bytes"),
+        ("group.id=mine", "the job's name"),
+        ("auto.offset.reset=earliest", "clicks are missing"),
+        ("enable.auto.commit=true", "the ledger"),
+        ("isolation.level=read_uncommitted", "aborted"),
+        ("check.crcs=false", "damaged"),
+    ] {
+        let (name, value) = property.split_once('=').unwrap();
+        let key = format!("`kafka.properties.{name}`");
+        assert_says(&refused("", &[], &format!("-X {property}")), &[&key, "flag -X", why]);
+        for table in ["consumer", "producer"] {
+            let file = format!("[kafka.{table}]\n\"{name}\" = \"{value}\"");
+            let key = format!("`kafka.{table}.{name}` (file clicks.toml)");
+            assert_says(&refused(&file, &[], ""), &[&key, why]);
+        }
+    }
+    let variable = "CLICKS_KAFKA_CONSUMER_ISOLATION_LEVEL=read_uncommitted";
+    assert_says(&refused("", &[variable], ""), &["environment CLICKS_KAFKA_CONSUMER", "aborted"]);
+}
+
+/// They are refused before a broker is asked for anything: there is none here.
+#[test]
+fn properties_that_librdkafka_does_not_know() {
+    let shell = Shell::new();
+    let run = "run --input kafka:clicks --output kafka: -b localhost:1";
+    for (flags, key, why) in [
+        ("-X fetch.min.byte=1", "kafka.properties.fetch.min.byte", "No such configuration"),
+        ("-X fetch.min.bytes=some", "kafka.properties.fetch.min.bytes", "Invalid value"),
+        ("--set kafka.producer.linger=1", "kafka.producer.linger", "No such configuration"),
+    ] {
+        assert_says(&refuses(&shell, &[], &format!("{run} {flags}")), &[key, why]);
+    }
+}
+
+/// A secret comes from a file, and is said nowhere; one of a flag is seen by others.
+#[test]
+fn secrets_of_kafka() {
+    let shell = Shell::new();
+    let run = "run --input kafka:clicks --output kafka: -b localhost:1";
+    let sasl = "-X security.protocol=SASL_PLAINTEXT -X sasl.mechanisms=PLAIN -X sasl.username=me";
+    let key = "kafka.properties.sasl.password.file";
+    let variable = "CLICKS_KAFKA_PROPERTIES_SASL_PASSWORD_FILE=secret";
+    assert_says(&refuses(&shell, &[variable], run), &[key, "cannot read secret"]);
+
+    shell.write("secret", "hunter2\n");
+    // Now it is the broker that is missing.
+    let ended = shell.clicks_under(&[variable], &format!("{run} {sasl}"));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("secret"), "{ended:?}");
+
+    let ended = shell.clicks(&format!("config show {sasl} -X sasl.password=hunter2"));
+    assert_says(&ended.stdout, &["# properties.\"sasl.password\" is set, and secret", "flag -X"]);
+    assert_says(
+        &ended.stderr,
+        &["`kafka.properties.sasl.password` (flag -X)", "sasl.password.file"],
+    );
+    assert!(!format!("{ended:?}").contains("hunter2"), "{ended:?}");
+    let both = format!("{run} -X sasl.password=hunter2 -X sasl.password.file=secret");
+    let said = refuses(&shell, &[], &both);
+    assert_says(&said, &[key, "sasl.password is set too"]);
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn properties_for_which_a_build_has_no_library() {
+    if cfg!(feature = "kafka-ssl") {
+        return;
+    }
+    let shell = Shell::new();
+    let run = "run --input kafka:clicks --output kafka:";
+    for (property, feature) in [
+        ("security.protocol=SSL", "--features kafka-ssl"),
+        ("sasl.mechanisms=SCRAM-SHA-512", "--features kafka-ssl"),
+        ("sasl.mechanisms=GSSAPI", "--features kafka-gssapi"),
+    ] {
+        let (name, _) = property.split_once('=').unwrap();
+        let said = refuses(&shell, &[], &format!("{run} -X {property}"));
+        assert_says(&said, &[&format!("kafka.properties.{name}"), "this build", feature]);
+    }
+}
+
 #[test]
 fn inputs_that_cannot_be() {
     let shell = Shell::new();

@@ -31,6 +31,8 @@ mod chaos;
 mod crashes;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
+// Topics are made as a job needs them, and a job refuses those that it cannot commit to.
+mod topics;
 // Results in topics are read and checked as those in a directory are.
 mod results_in_topics;
 // Rows, names, log times and identities as the input has them.

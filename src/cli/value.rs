@@ -69,8 +69,9 @@ impl FromStr for JobLocation {
     }
 }
 
-/// A setting as `--set` takes it: `SECTION.KEY=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A setting as `--set` takes it: `SECTION.KEY=VALUE`. It is shown without its value, which may be
+/// a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Assignment {
     /// Section and key.
     pub key: String,
@@ -88,13 +89,26 @@ impl FromStr for Assignment {
     }
 }
 
-/// A property of librdkafka as `-X` takes it: `KEY=VALUE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+impl fmt::Debug for Assignment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=..", self.key)
+    }
+}
+
+/// A property of librdkafka as `-X` takes it: `KEY=VALUE`. It is shown without its value, which may
+/// be a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Property {
     /// The property's name.
     pub key: String,
     /// Its value.
     pub value: String,
+}
+
+impl fmt::Debug for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=..", self.key)
+    }
 }
 
 impl FromStr for Property {
@@ -185,6 +199,11 @@ pub(super) fn topic_name(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("a topic's name is 1 to 249 of A-Z a-z 0-9 . _ -".to_owned())
+}
+
+/// A topic of clicks, with or without `kafka:` before it.
+pub(super) fn topic_of_clicks(text: &str) -> Result<String, String> {
+    topic_name(text.strip_prefix("kafka:").unwrap_or(text))
 }
 
 /// A directory.

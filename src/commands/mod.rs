@@ -5,6 +5,7 @@ pub mod generate;
 mod places;
 pub mod results;
 pub mod run;
+pub mod topics;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut command, "clicks", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),
     }
@@ -47,9 +49,11 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// The configuration, or why there is none.
 fn config(args: &ConfigArgs) -> Result<Config, Failure> {
-    Config::load(args, std::env::vars_os())
+    let config = Config::load(args, std::env::vars_os())
         .attempt(|| "the configuration is refused".to_owned())
-        .map_err(Failure::as_refused)
+        .map_err(Failure::as_refused)?;
+    config.warnings().iter().for_each(|warning| log::say(warning));
+    Ok(config)
 }
 
 /// A flag that SIGINT and SIGTERM set; the second signal ends the program at once.

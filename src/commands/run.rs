@@ -11,11 +11,12 @@ use clicks_dataflows::time::{MINUTE_MS, Minute, Time};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 
-use crate::cli::{Aggregate, JobLocation, LogPlace, Position, Replay, Run};
+use crate::cli::{Aggregate, JobLocation, LogPlace, Position, Replay, ResultPlace, Run};
 use crate::commands::{config, listen, places, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::files::input::{Directory, End, Until};
+use crate::kafka::checks::{self, Use};
 use crate::kafka::client::Cluster;
 use crate::kafka::source::InputTopics;
 use crate::log;
@@ -35,6 +36,7 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let config = config(&run.aggregate.config)?;
     let clicks = Clicks::new(&run.aggregate.input, &config)?;
     let results = results(&run.aggregate, &config, &clicks)?;
+    check_topics(&run.aggregate, &config, &clicks)?;
     let (input, progress) = match &clicks {
         Clicks::Files(directory) => {
             let end = if run.follow { End::Followed } else { End::Complete };
@@ -58,6 +60,7 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let config = config(&aggregate.config)?;
     let clicks = Clicks::new(&aggregate.input, &config)?;
     let results = results(aggregate, &config, &clicks)?;
+    check_topics(aggregate, &config, &clicks)?;
     let mut range = range(replay, &config)?;
     let (input, progress) = match &clicks {
         Clicks::Files(directory) => {
@@ -127,6 +130,17 @@ fn results(
     clicks: &Clicks,
 ) -> Result<Arc<dyn Results>, Failure> {
     places::results(&aggregate.output, &config.job, config, clicks.topics())
+}
+
+/// Refuses topics that the job cannot commit to; the first process does so for all.
+fn check_topics(aggregate: &Aggregate, config: &Config, clicks: &Clicks) -> Result<(), Failure> {
+    let inputs = clicks.topics();
+    let job = (aggregate.output == ResultPlace::Kafka).then_some(config.job.as_str());
+    if aggregate.cluster.process > 0 || inputs.is_empty() && job.is_none() {
+        return Ok(());
+    }
+    let used = Use { inputs, job, options: &config.options };
+    checks::check(&Cluster::new(&config.kafka)?, &used)
 }
 
 /// The topics between the positions of a replay.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use strsim::damerau_levenshtein;
 
@@ -13,8 +13,8 @@ use super::settings::Origin;
 pub enum ConfigError {
     /// The file cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// The file is no TOML.
-    NotToml(PathBuf, Box<toml::de::Error>),
+    /// The file is no TOML: where, and why.
+    NotToml(PathBuf, String),
     /// There is no such key.
     Unknown {
         /// The key, or the environment variable.
@@ -36,6 +36,16 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// Refuses the file at `path`, which holds `text`; the line is not quoted, as it may hold a
+    /// secret.
+    pub(super) fn not_toml(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let why = format!("line {line}, column {column}: {}", error.message());
+        ConfigError::NotToml(path.to_path_buf(), why)
+    }
+
     /// Refuses `key`, which is none of `known`.
     pub(super) fn unknown<T: AsRef<str>>(
         key: &str,
@@ -61,7 +71,9 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ConfigError::Unreadable(path, _) => write!(f, "cannot read {}", path.display()),
-            ConfigError::NotToml(path, _) => write!(f, "{} is not TOML", path.display()),
+            ConfigError::NotToml(path, why) => {
+                write!(f, "{} is not TOML: {why}", path.display())
+            }
             ConfigError::Unknown { key, nearest, origin } => {
                 write!(f, "unknown key `{key}`; did you mean `{nearest}`? ({origin})")
             }
@@ -76,8 +88,9 @@ impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             ConfigError::Unreadable(_, error) => Some(error),
-            ConfigError::NotToml(_, error) => Some(error),
-            ConfigError::Unknown { .. } | ConfigError::Refused { .. } => None,
+            ConfigError::NotToml(..)
+            | ConfigError::Unknown { .. }
+            | ConfigError::Refused { .. } => None,
         }
     }
 }

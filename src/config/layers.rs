@@ -17,9 +17,8 @@ use super::value::{KEYS, Kind, PROPERTIES, kind_of};
 impl Settings {
     /// Lays the settings of a file on top; its filters are returned as they stand.
     pub fn lay_file(&mut self, path: &Path, text: &str) -> Result<Vec<toml::Value>, ConfigError> {
-        let mut table: toml::Table = text
-            .parse()
-            .map_err(|error| ConfigError::NotToml(path.to_path_buf(), Box::new(error)))?;
+        let mut table: toml::Table =
+            text.parse().map_err(|error| ConfigError::not_toml(path, text, &error))?;
         let origin = Origin::File(path.to_path_buf());
         let filters = match table.remove("filter") {
             None => Vec::new(),
@@ -47,7 +46,7 @@ impl Settings {
                     self.lay_table(&format!("{key}."), table, origin)?;
                 }
                 _ if is_table(&key) => {
-                    let problem = format!("it takes a table of keys, not {value}");
+                    let problem = "it takes a table of keys";
                     return Err(ConfigError::refused(key, origin.clone(), problem));
                 }
                 value => {

@@ -12,6 +12,7 @@ mod error;
 mod filters;
 mod layers;
 mod meaning;
+mod properties;
 mod remember;
 mod settings;
 mod show;
@@ -19,6 +20,7 @@ mod value;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 
 use clicks_dataflows::decode::{Fields, Format, Identity, Schema};
@@ -32,6 +34,7 @@ use settings::Settings;
 
 pub use error::ConfigError;
 pub use meaning::meaning_differs;
+pub use properties::{in_file, is_owned, is_secret};
 pub use settings::Origin;
 
 /// A configuration that holds together.
@@ -64,8 +67,11 @@ pub struct Pace {
     pub align_max_ms: Millis,
 }
 
-/// How topics are reached, in librdkafka's words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Stands for a value that is shown to nobody.
+pub const SECRET: &str = "(secret)";
+
+/// How topics are reached, in librdkafka's words. It is shown without its secrets.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Kafka {
     /// Addresses of brokers, separated by commas.
     pub brokers: String,
@@ -77,7 +83,32 @@ pub struct Kafka {
     pub producer: BTreeMap<String, String>,
 }
 
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Kafka");
+        shown.field("brokers", &self.brokers);
+        let tables = [&self.properties, &self.consumer, &self.producer];
+        for (table, properties) in ["properties", "consumer", "producer"].iter().zip(tables) {
+            let value = |name: &str, value| if is_secret(name) { SECRET } else { value };
+            let properties = properties.iter().map(|(name, text)| (name, value(name, text)));
+            shown.field(table, &properties.collect::<BTreeMap<&String, &str>>());
+        }
+        shown.finish()
+    }
+}
+
 impl Config {
+    /// What the user should know of how the settings were set.
+    pub fn warnings(&self) -> Vec<String> {
+        let warning = |(key, origin)| {
+            format!(
+                "`{key}` ({origin}) is a secret that every list of processes shows: {key}.file=PATH \
+                 reads it from a file",
+            )
+        };
+        properties::stated_by_flags(&self.settings).map(warning).collect()
+    }
+
     /// Whether nobody has set `key`.
     pub fn is_default(&self, key: &str) -> bool {
         *self.settings.origin(key) == Origin::Default
@@ -123,6 +154,7 @@ impl Config {
         filters: Filters,
     ) -> Result<Config, ConfigError> {
         checks::check(&settings)?;
+        properties::check(&settings)?;
         let schema = schema(&settings);
         checks::check_schema(&settings, &schema)?;
         Ok(Config {

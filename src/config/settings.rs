@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clicks_dataflows::time::Millis;
 
 use super::error::ConfigError;
+use super::properties::is_secret;
 use super::value::{KEYS, Value};
 
 /// Where a value was set.
@@ -33,10 +34,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Every setting with its value and its origin.
-#[derive(Clone, Debug)]
+/// Every setting with its value and its origin. It is shown without its secrets.
+#[derive(Clone)]
 pub struct Settings {
     values: BTreeMap<String, (Value, Origin)>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.values.iter().filter(|(key, _)| !is_secret(key))).finish()
+    }
 }
 
 impl Settings {
@@ -58,6 +65,10 @@ impl Settings {
     ) -> Result<(), ConfigError> {
         match value {
             Ok(value) => self.values.insert(key, (value, origin)),
+            // What would be right tells what is there.
+            Err(_) if is_secret(&key) => {
+                return Err(ConfigError::refused(key, origin, "it takes text in quotes"));
+            }
             Err(problem) => return Err(ConfigError::refused(key, origin, problem)),
         };
         Ok(())

@@ -3,14 +3,12 @@
 use std::fmt::Write;
 
 use super::Config;
+use super::properties::is_secret;
 use super::settings::Origin;
 use super::value::{KEYS, PROPERTIES, quoted};
 
 /// Column at which origins begin.
 const ORIGIN_COLUMN: usize = 42;
-
-/// What names of properties contain if their values are secrets.
-const SECRETS: [&str; 4] = ["password", "secret", "key.pem", "sasl.oauthbearer.config"];
 
 impl Config {
     /// Every setting with its value and origin, and the filters: TOML that loads as the same
@@ -44,8 +42,9 @@ impl Config {
         for table in PROPERTIES {
             let (_, name) = table.split_once('.').expect("a key has a section");
             for (property, value, origin) in self.settings.properties(table) {
+                let is_secret = is_secret(property);
                 let property = quoted(property);
-                if SECRETS.iter().any(|secret| property.contains(secret)) {
+                if is_secret {
                     line(text, &format!("# {name}.{property} is set, and secret"), Some(origin));
                 } else {
                     line(text, &format!("{name}.{property} = {}", quoted(value)), Some(origin));
@@ -96,5 +95,21 @@ mod tests {
         let shown = config.show();
         assert!(!shown.contains("hunter2") && shown.contains("is set, and secret"), "{shown}");
         assert!(load(&shown, &[], &[]).unwrap().kafka.properties.is_empty());
+        assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+        let file = "kafka.properties.\"sasl.password.file\" = \"p\"";
+        let shown = load(file, &[], &[]).unwrap().show();
+        assert!(shown.contains("properties.\"sasl.password.file\" = \"p\""), "{shown}");
+    }
+
+    #[test]
+    fn refusals_tell_no_secrets() {
+        for file in [
+            "kafka.properties.\"sasl.password\" = [\"hunter2\"]",
+            "kafka.properties.\"sasl.password\" = hunter2",
+            "kafka.properties = \"sasl.password=hunter2\"",
+        ] {
+            let refused = load(file, &[], &[]).unwrap_err();
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
     }
 }

@@ -1,25 +1,36 @@
 //! Clients of Kafka: what is set for all of them, and what they say.
 //!
-//! What the user sets goes to librdkafka as it is, but for what exactness rests on: that is refused.
+//! What the user sets goes to librdkafka as it is, and counts more than what is set here; but what
+//! exactness rests on is not his to set, and was refused with the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
+use clicks_dataflows::time::Millis;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
+use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
-use crate::config::Kafka;
+use crate::config::{Kafka, is_owned};
 use crate::failure::Failure;
 use crate::kafka::health::HEALTH;
+use crate::kafka::properties::{complete, refusal, secrets, without};
+use crate::worker::monotonic_ms;
 
 /// How long a question to the brokers may take.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The same in milliseconds.
+const PATIENCE_MS: Millis = 15_000;
+
+/// How long one look at whether a broker answers may take.
+const STEP: Duration = Duration::from_secs(1);
 
 /// A consumer of ours.
 pub type Consumer = BaseConsumer<Voice>;
@@ -30,6 +41,7 @@ pub type Producer = BaseProducer<Voice>;
 /// A Kafka cluster, and how it is reached.
 #[derive(Clone, Debug)]
 pub struct Cluster {
+    /// What the user set, with what was in files.
     kafka: Kafka,
 }
 
@@ -38,14 +50,48 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// When a property is ours to set, or a file with a secret cannot be read.
+    /// When librdkafka does not take a property, or a file with a secret cannot be read.
     pub fn new(kafka: &Kafka) -> Result<Cluster, Failure> {
-        Ok(Cluster { kafka: kafka.clone() })
+        Ok(Cluster { kafka: complete(kafka)? })
     }
 
     /// Where it is, for messages.
     pub fn brokers(&self) -> &str {
         &self.kafka.brokers
+    }
+
+    /// What the brokers say of themselves and all topics, asking as long as that can help.
+    ///
+    /// # Errors
+    ///
+    /// When none answers, for the reason that the client was told last.
+    pub fn reach(&self) -> Result<Metadata, Failure> {
+        let client = self.consumer(&[])?;
+        let until = monotonic_ms() + PATIENCE_MS;
+        loop {
+            let error = match client.fetch_metadata(None, STEP) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            // What the client has to say is heard here.
+            while client.poll(Duration::ZERO).is_some() {}
+            let said = client.context().last.lock().expect("nobody panics").take();
+            let failed = |why: &str| format!("cannot reach Kafka at {}: {why}", self.brokers());
+            match said {
+                Some((code, why)) if is_final(code) => return Err(Failure::refused(failed(&why))),
+                Some((_, why)) if monotonic_ms() > until => return Err(Failure::new(failed(&why))),
+                None if monotonic_ms() > until => {
+                    return Err(Failure::new(failed(&error.to_string())));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the user set of a property of producers.
+    pub fn producer_property(&self, name: &str) -> Option<&str> {
+        let Kafka { producer, properties, .. } = &self.kafka;
+        producer.get(name).or(properties.get(name)).map(String::as_str)
     }
 
     /// A consumer with these settings of ours.
@@ -61,20 +107,16 @@ impl Cluster {
             ("enable.auto.offset.store", "false"),
             ("fetch.queue.backoff.ms", "1"),
         ];
-        self.create("kafka.consumer", &self.kafka.consumer, &[], &[&common, ours].concat())
+        self.create(&self.kafka.consumer, &[&common, ours].concat())
     }
 
-    /// A producer with these settings of ours, and `tuning` where the user does not set it.
+    /// A producer with these settings of ours.
     ///
     /// # Errors
     ///
     /// When librdkafka refuses a property.
-    pub fn producer(
-        &self,
-        tuning: &[(&str, &str)],
-        ours: &[(&str, &str)],
-    ) -> Result<Producer, Failure> {
-        self.create("kafka.producer", &self.kafka.producer, tuning, ours)
+    pub fn producer(&self, ours: &[(&str, &str)]) -> Result<Producer, Failure> {
+        self.create(&self.kafka.producer, ours)
     }
 
     /// A client that makes and describes topics.
@@ -83,14 +125,12 @@ impl Cluster {
     ///
     /// When librdkafka refuses a property.
     pub fn admin(&self) -> Result<AdminClient<Voice>, Failure> {
-        self.create("kafka.properties", &BTreeMap::new(), &[], &[])
+        self.create(&BTreeMap::new(), &[])
     }
 
     fn create<C: FromClientConfigAndContext<Voice>>(
         &self,
-        table: &str,
-        special: &BTreeMap<String, String>,
-        tuning: &[(&str, &str)],
+        side: &BTreeMap<String, String>,
         ours: &[(&str, &str)],
     ) -> Result<C, Failure> {
         let mut config = ClientConfig::new();
@@ -98,28 +138,35 @@ impl Cluster {
         config.set("bootstrap.servers", &self.kafka.brokers);
         config.set("client.id", "clicks");
         config.set("reconnect.backoff.max.ms", "1000");
-        for (name, value) in tuning {
-            config.set(*name, *value);
-        }
-        for (name, value) in self.kafka.properties.iter().chain(special) {
-            config.set(name, value);
-        }
         for (name, value) in ours {
             config.set(*name, *value);
         }
-        let voice = Voice { undelivered: OnceLock::new() };
-        config.create_with_context(voice).map_err(|error| match error {
-            KafkaError::ClientConfig(_, why, name, _) => {
-                Failure::refused(format!("{table}: librdkafka refuses {name}: {why}"))
-            }
-            error => Failure::new(format!("cannot make a client of Kafka: {error}")),
-        })
+        let theirs = self.kafka.properties.iter().chain(side);
+        for (name, value) in theirs.filter(|(name, _)| !is_owned(name)) {
+            config.set(name, value);
+        }
+        let voice = Voice {
+            secrets: secrets(&self.kafka),
+            last: Mutex::default(),
+            undelivered: OnceLock::new(),
+        };
+        config.create_with_context(voice).map_err(|error| refusal(&self.kafka, &error))
     }
 }
 
 /// What a client has to say, and what became of what a producer sent.
 pub struct Voice {
+    /// What it must not say.
+    secrets: Vec<String>,
+    /// The last error.
+    last: Mutex<Option<(Option<RDKafkaErrorCode>, String)>>,
     undelivered: OnceLock<String>,
+}
+
+/// Whether nothing is gained by trying again.
+fn is_final(code: Option<RDKafkaErrorCode>) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(code, Some(Code::Authentication | Code::SaslAuthenticationFailed))
 }
 
 impl Voice {
@@ -133,12 +180,14 @@ impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         use RDKafkaLogLevel as Level;
         if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
-            HEALTH.lost(message);
+            HEALTH.lost(&without(&self.secrets, message));
         }
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
-        HEALTH.lost(reason);
+    fn error(&self, error: KafkaError, reason: &str) {
+        let reason = without(&self.secrets, reason);
+        HEALTH.lost(&reason);
+        *self.last.lock().expect("nobody panics") = Some((error.rdkafka_error_code(), reason));
     }
 }
 

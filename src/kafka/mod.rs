@@ -10,6 +10,8 @@
 //! Offsets are taken from the ledger, never from a consumer group: consumers are assigned their
 //! partitions by us, and there is no rebalancing.
 
+pub mod admin;
+pub mod checks;
 pub mod client;
 mod committed;
 mod ends;
@@ -24,7 +26,9 @@ pub mod outlet;
 mod partition;
 mod placed;
 mod policy;
+mod properties;
 pub mod results;
 mod sink;
 pub mod source;
+pub mod topics;
 mod transaction;

@@ -112,15 +112,15 @@ impl Topic {
     /// When librdkafka refuses a property.
     pub fn outlet(self, per_second: Option<u64>) -> Result<TopicOutlet, Failure> {
         let is_slow = per_second.is_some_and(|records| records < FEW_PER_SECOND);
-        let tuning = [
+        let producer = self.cluster.producer(&[
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
             ("linger.ms", if is_slow { "0" } else { LINGER_MS }),
             ("batch.size", "1000000"),
             ("batch.num.messages", "100000"),
             ("compression.type", "lz4"),
             ("queue.buffering.max.messages", "500000"),
-        ];
-        let ours = [("enable.idempotence", "true"), ("acks", "all")];
-        let producer = self.cluster.producer(&tuning, &ours)?;
+        ])?;
         Ok(TopicOutlet { topic: self.name, producer, taken: 0 })
     }
 }

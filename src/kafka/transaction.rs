@@ -315,17 +315,14 @@ impl Transactions {
 
 /// A producer of the job, all earlier ones of which are fenced.
 fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
-    let tuning = [
-        ("linger.ms", "0"),
-        ("compression.type", "lz4"),
-        ("queue.buffering.max.messages", "1000000"),
-    ];
-    let ours = [
+    let producer = cluster.producer(&[
         ("transactional.id", job),
         ("transaction.timeout.ms", &TRANSACTION_MS.to_string()),
         ("message.max.bytes", &MESSAGE_BYTES_MAX.to_string()),
-    ];
-    let producer = cluster.producer(&tuning, &ours);
+        ("linger.ms", "0"),
+        ("compression.type", "lz4"),
+        ("queue.buffering.max.messages", "1000000"),
+    ]);
     let producer = producer.map_err(|failure| Stop::Failed(failure.to_string()))?;
     let began = monotonic_ms();
     let late = || monotonic_ms() >= began + TRANSACTION_MS;
