@@ -23,6 +23,8 @@ mod bad_input;
 mod golden;
 // A replay tells the part of the past that it is asked for.
 mod positions;
+// A broker that stalls, restarts or dies.
+mod outages;
 // Killed at random under load, the broker too.
 mod chaos;
 // Killed at every step of a start and of a commit over topics.

@@ -36,6 +36,7 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let config = config(&run.aggregate.config)?;
     let clicks = Clicks::new(&run.aggregate.input, &config)?;
     let results = results(&run.aggregate, &config, &clicks)?;
+    let stop = stop_flag()?;
     check_topics(&run.aggregate, &config, &clicks)?;
     let (input, progress) = match &clicks {
         Clicks::Files(directory) => {
@@ -47,7 +48,8 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
             (topics.input(), progress(&run.aggregate, None, Gauge::default()).behind(topics))
         }
     };
-    drive(Job::new(&config, input, results)?, &run.aggregate, progress)
+    let job = Job { stop, ..Job::new(&config, input, results)? };
+    drive(job, &run.aggregate, progress)
 }
 
 /// Aggregates a directory or topics again, between two positions.
@@ -60,6 +62,7 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let config = config(&aggregate.config)?;
     let clicks = Clicks::new(&aggregate.input, &config)?;
     let results = results(aggregate, &config, &clicks)?;
+    let stop = stop_flag()?;
     check_topics(aggregate, &config, &clicks)?;
     let mut range = range(replay, &config)?;
     let (input, progress) = match &clicks {
@@ -73,7 +76,7 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
             (topics.input(), progress(aggregate, None, Gauge::default()).behind(&topics))
         }
     };
-    let mut job = Job::new(&config, input, results)?;
+    let mut job = Job { stop, ..Job::new(&config, input, results)? };
     match &replay.from {
         Position::Time(Time(from)) => {
             job.options.from = Minute::of(*from);
@@ -274,7 +277,6 @@ fn progress(aggregate: &Aggregate, total: Option<u64>, read: Gauge) -> Progress 
 }
 
 fn drive(mut job: Job, aggregate: &Aggregate, progress: Progress) -> Result<ExitCode, Failure> {
-    job.stop = stop_flag()?;
     job.communication = aggregate.cluster.communication();
     let several = aggregate.cluster.hosts.len() > 1;
     if several {

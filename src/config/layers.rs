@@ -46,7 +46,10 @@ impl Settings {
                     self.lay_table(&format!("{key}."), table, origin)?;
                 }
                 _ if is_table(&key) => {
-                    let problem = "it takes a table of keys";
+                    // There may be a secret in it.
+                    let is_told = !key.starts_with("kafka");
+                    let found = if is_told { format!(", not {value}") } else { String::new() };
+                    let problem = format!("it takes a table of keys{found}");
                     return Err(ConfigError::refused(key, origin.clone(), problem));
                 }
                 value => {

@@ -4,7 +4,7 @@
 //! exactness rests on is not his to set, and was refused with the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
@@ -19,7 +19,7 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
 use crate::config::{Kafka, is_owned};
 use crate::failure::Failure;
-use crate::kafka::health::Health;
+use crate::kafka::health::HEALTH;
 use crate::kafka::properties::{complete, refusal, secrets, without};
 use crate::worker::monotonic_ms;
 
@@ -43,7 +43,6 @@ pub type Producer = BaseProducer<Voice>;
 pub struct Cluster {
     /// What the user set, with what was in files.
     kafka: Kafka,
-    health: Arc<Health>,
 }
 
 impl Cluster {
@@ -53,12 +52,7 @@ impl Cluster {
     ///
     /// When librdkafka does not take a property, or a file with a secret cannot be read.
     pub fn new(kafka: &Kafka) -> Result<Cluster, Failure> {
-        Ok(Cluster { kafka: complete(kafka)?, health: Arc::default() })
-    }
-
-    /// Whether it can be reached.
-    pub fn health(&self) -> &Health {
-        &self.health
+        Ok(Cluster { kafka: complete(kafka)? })
     }
 
     /// Where it is, for messages.
@@ -152,7 +146,6 @@ impl Cluster {
             config.set(name, value);
         }
         let voice = Voice {
-            health: Arc::clone(&self.health),
             secrets: secrets(&self.kafka),
             last: Mutex::default(),
             undelivered: OnceLock::new(),
@@ -163,7 +156,6 @@ impl Cluster {
 
 /// What a client has to say, and what became of what a producer sent.
 pub struct Voice {
-    health: Arc<Health>,
     /// What it must not say.
     secrets: Vec<String>,
     /// The last error.
@@ -188,13 +180,13 @@ impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         use RDKafkaLogLevel as Level;
         if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
-            self.health.lost(&without(&self.secrets, message));
+            HEALTH.lost(&without(&self.secrets, message));
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         let reason = without(&self.secrets, reason);
-        self.health.lost(&reason);
+        HEALTH.lost(&reason);
         let code = error.rdkafka_error_code();
         let mut last = self.last.lock().expect("nobody panics");
         // That all are down follows from what was said before.
@@ -211,7 +203,7 @@ impl ProducerContext for Voice {
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         match result {
-            Ok(_) => self.health.found(),
+            Ok(_) => HEALTH.found(),
             Err((error, record)) => {
                 let (partition, topic) = (record.partition(), record.topic());
                 self.undelivered.get_or_init(|| {

@@ -5,18 +5,17 @@
 //! everything: what precedes it is committed or aborted once the reader of committed records has
 //! come there, whatever transactions are open now.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rdkafka::Offset;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::fetch::{Fetched, Queue};
-use crate::kafka::lookout::{Place, ask};
+use crate::kafka::lookout::Place;
 
 /// The group of readers, which commits nothing.
 pub const GROUP: &str = "clicks-reader";
@@ -84,6 +83,8 @@ pub fn reader(
         ("isolation.level", "read_committed"),
         ("enable.partition.eof", "true"),
         ("fetch.wait.max.ms", "10"),
+        // A small row costs more in the queue than in its log.
+        ("queued.min.messages", "10000"),
         ("queued.max.messages.kbytes", &(bytes >> 10).to_string()),
     ])?;
     for topic in topics {
@@ -92,68 +93,6 @@ pub fn reader(
         metadata.attempt(|| format!("cannot find topic {topic} at {}", cluster.brokers()))?;
     }
     Ok(Rc::new(consumer))
-}
-
-/// Asks for the first offsets and the ends of partitions.
-pub struct Ends {
-    all: Consumer,
-    brokers: String,
-}
-
-impl Ends {
-    /// Ends as a reader sees them that takes everything.
-    ///
-    /// # Errors
-    ///
-    /// When librdkafka refuses a property.
-    pub fn new(cluster: &Cluster) -> Result<Ends, Failure> {
-        let all =
-            cluster.consumer(&[("group.id", GROUP), ("isolation.level", "read_uncommitted")])?;
-        Ok(Ends { all, brokers: cluster.brokers().to_owned() })
-    }
-
-    /// The first offset of each partition.
-    ///
-    /// # Errors
-    ///
-    /// When one of them has no leader, or no broker answers.
-    pub fn lows(&self, places: &[Place]) -> Result<BTreeMap<Place, u64>, Failure> {
-        self.ask(places, Offset::Beginning)
-    }
-
-    /// The end of each partition, whatever is open before it.
-    ///
-    /// # Errors
-    ///
-    /// When one of them has no leader, or no broker answers.
-    pub fn ends(&self, places: &[Place]) -> Result<BTreeMap<Place, u64>, Failure> {
-        self.ask(places, Offset::End)
-    }
-
-    fn ask(&self, places: &[Place], what: Offset) -> Result<BTreeMap<Place, u64>, Failure> {
-        offsets(&self.all, places, what, &self.brokers)
-    }
-}
-
-/// The offset that `what` means for each of `places` to this client.
-///
-/// # Errors
-///
-/// When one of them has no leader, or no broker answers.
-pub fn offsets(
-    client: &Consumer,
-    places: &[Place],
-    what: Offset,
-    brokers: &str,
-) -> Result<BTreeMap<Place, u64>, Failure> {
-    let attempt = || format!("cannot find where topics begin and end at {brokers}");
-    let found = ask(client, places.iter(), what, PATIENCE).attempt(attempt)?;
-    match places.iter().find(|place| !found.contains_key(place)) {
-        Some(Place { topic, partition }) => Err(Failure::new(format!(
-            "partition {partition} of topic {topic} cannot be read at {brokers}: it has no leader",
-        ))),
-        None => Ok(found),
-    }
 }
 
 impl Committed {

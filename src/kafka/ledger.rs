@@ -4,7 +4,8 @@ use rdkafka::Offset;
 
 use crate::failure::Failure;
 use crate::kafka::client::Cluster;
-use crate::kafka::committed::{Committed, Ends, offsets, reader};
+use crate::kafka::committed::{Committed, reader};
+use crate::kafka::ends::{Ends, offsets};
 use crate::kafka::lookout::Place;
 
 /// Up to where a ledger is read.

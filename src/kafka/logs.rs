@@ -13,7 +13,8 @@ use rdkafka::consumer::Consumer as _;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
-use crate::kafka::committed::{Committed, Ends, GROUP, Next, Taken, offsets, reader};
+use crate::kafka::committed::{Committed, GROUP, Next, Taken, reader};
+use crate::kafka::ends::{Ends, offsets};
 use crate::kafka::lookout::Place;
 use crate::kafka::merged::{Asked, Merged};
 use crate::kafka::policy::is_compacted;

@@ -16,6 +16,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
+use crate::kafka::health::HEALTH;
 
 /// Between two looks at the ends.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -174,7 +175,7 @@ impl Lookout {
     fn look(&self, client: &Consumer, looks: u64) {
         // What the client has to say is heard here.
         if let Some(Err(error)) = client.poll(Duration::ZERO) {
-            self.cluster.health().lost(&error.to_string());
+            HEALTH.lost(&error.to_string());
         }
         if looks % LOOKS == LOOKS - 1
             && let Err(failure) = self.look_at_partitions(client, LOOK)
@@ -182,8 +183,8 @@ impl Lookout {
             self.seen().failure = Some(failure.to_string());
         }
         match self.look_at_ends(client, LOOK) {
-            Ok(()) => self.cluster.health().found(),
-            Err(error) => self.cluster.health().lost(&format!("no ends of topics: {error}")),
+            Ok(()) => HEALTH.found(),
+            Err(error) => HEALTH.lost(&format!("no ends of topics: {error}")),
         }
     }
 
@@ -197,7 +198,7 @@ impl Lookout {
                 return Err(error).attempt(|| format!("cannot reach Kafka at {brokers}"));
             }
             Err(error) => {
-                self.cluster.health().lost(&format!("no metadata: {error}"));
+                HEALTH.lost(&format!("no metadata: {error}"));
                 return Ok(());
             }
         };

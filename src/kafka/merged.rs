@@ -18,7 +18,8 @@ use clicks_dataflows::time::Epoch;
 
 use crate::failure::Failure;
 use crate::kafka::client::Consumer;
-use crate::kafka::committed::{Committed, Ends, Next, Taken};
+use crate::kafka::committed::{Committed, Next, Taken};
+use crate::kafka::ends::Ends;
 use crate::kafka::lookout::Place;
 use crate::kafka::placed::{Order, Placed};
 use crate::logs::{Row, RowLog, epoch_of};

@@ -14,6 +14,7 @@ pub mod admin;
 pub mod checks;
 pub mod client;
 mod committed;
+mod ends;
 pub mod failpoint;
 mod fetch;
 mod health;

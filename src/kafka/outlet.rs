@@ -45,10 +45,7 @@ impl Topic {
     pub fn find(cluster: &Cluster, name: &str) -> Result<Topic, Failure> {
         let brokers = cluster.brokers();
         let attempt = || format!("cannot look at topic {name} at {brokers}");
-        let client: Consumer = cluster.consumer(&[
-            ("group.id", "clicks-generate"),
-            ("isolation.level", "read_uncommitted"),
-        ])?;
+        let client: Consumer = cluster.consumer(&[("isolation.level", "read_uncommitted")])?;
         let metadata = client.fetch_metadata(Some(name), PATIENCE).attempt(attempt)?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let partitions = found.map_or(0, |topic| topic.partitions().len());

@@ -13,6 +13,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use crate::failure::Failure;
 use crate::kafka::client::{Cluster, Consumer};
 use crate::kafka::fetch::{Fetched, Queue};
+use crate::kafka::health::HEALTH;
 use crate::kafka::lookout::{Extent, Lookout, Place};
 use crate::run::Input;
 use crate::source::{Ending, Piece, Poll, Polled, Source};
@@ -210,13 +211,12 @@ impl Source for TopicSource {
         take: &mut dyn FnMut(Piece<'_>),
     ) -> Result<Polled, Failure> {
         let lookout = &self.topics.lookout;
-        let health = self.topics.cluster.health();
         self.polls += 1;
         if self.polls.is_multiple_of(POLLS)
             && let Some(consumer) = &self.consumer
             && let Some(Err(error)) = consumer.poll(Duration::ZERO)
         {
-            health.lost(&error.to_string());
+            HEALTH.lost(&error.to_string());
         }
         let open = self.open.get_mut(&partition).expect("a polled partition is open");
         let begun = lookout.begun();
@@ -237,7 +237,7 @@ impl Source for TopicSource {
         }
         if let Some(error) = failed {
             open.explain(error, lookout)?;
-            health.lost(&error.to_string());
+            HEALTH.lost(&error.to_string());
         }
         if next >= until {
             return Ok(Polled { next, poll: Poll::Finished });

@@ -23,6 +23,7 @@ use crate::commit::sha256_hex;
 use crate::failure::{Failure, Kind};
 use crate::kafka::client::{Cluster, Producer};
 use crate::kafka::failpoint::reach;
+use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
 use crate::kafka::results::Topics;
 use crate::kafka::{failpoint, partition};
@@ -149,12 +150,12 @@ impl Transactions {
                     return Err(self.owned());
                 }
                 Err(Stop::Again(why) | Stop::InDoubt(why) | Stop::Fenced(why)) => {
-                    self.cluster.health().lost(&format!("a commit is in doubt: {why}"));
+                    HEALTH.lost(&format!("a commit is in doubt: {why}"));
                     self.recover(pending)?
                 }
             };
             if happened {
-                self.cluster.health().found();
+                HEALTH.found();
                 self.last = Some(sha256_hex(&[pending.line.as_bytes()]));
                 return Ok(());
             }
