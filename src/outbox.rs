@@ -76,6 +76,8 @@ pub struct Outbox {
     epochs: Rc<RefCell<BTreeMap<Epoch, Learnt>>>,
     /// The greatest epoch of a record, as far as is known.
     read_to: Rc<Cell<Epoch>>,
+    /// The epoch of which each partition told last: at its end, that of which more could come.
+    stood: Rc<RefCell<BTreeMap<u32, Epoch>>>,
     /// Of everything that is told.
     told: ProbeHandle<Epoch>,
     /// Of the notes, which come straight from the input.
@@ -88,7 +90,14 @@ impl Outbox {
         let from = options.from;
         let (told, input) = (ProbeHandle::new(), ProbeHandle::new());
         let read_to = Rc::new(Cell::new(0));
-        let outbox = Outbox { epochs: Rc::default(), read_to: Rc::clone(&read_to), told, input };
+        let stood = Rc::<RefCell<BTreeMap<u32, Epoch>>>::default();
+        let outbox = Outbox {
+            epochs: Rc::default(),
+            read_to: Rc::clone(&read_to),
+            stood: Rc::clone(&stood),
+            told,
+            input,
+        };
         let counts = outputs.counts.filter(move |change| change.cell.minute >= from);
         outbox.gather(updates(counts), |learnt, change| learnt.counts.push(change));
         let ranks = outputs.ranks.filter(move |list| list.group.2 >= from);
@@ -103,6 +112,7 @@ impl Outbox {
                 if progress.records > 0 {
                     read_to.set(read_to.get().max(progress.epoch));
                 }
+                stood.borrow_mut().insert(progress.partition, progress.epoch);
                 learnt.progress.push(progress);
             }
             Note::Lift(lift) => learnt.lifts.push(lift),
@@ -150,6 +160,13 @@ impl Outbox {
     /// The greatest epoch of which a record has been read, 0 if none has.
     pub fn read_to(&self) -> Epoch {
         self.read_to.get()
+    }
+
+    /// The epoch at which an input ends that goes on elsewhere, once it has ended: the greatest of a
+    /// record, or a later one that floors had already opened in all partitions.
+    pub fn cut_at(&self) -> Epoch {
+        let stood = self.stood.borrow().values().copied().min();
+        self.read_to().max(stood.unwrap_or(0))
     }
 
     /// All gathered epochs up to `last` as one, if there are any.

@@ -190,14 +190,15 @@ fn commit_closed(
     let mut closed = closed.min(plan.until.unwrap_or(Epoch::MAX));
     if plan.ending == Ending::Cut {
         // What is told at the last epoch that was read is not known before the end.
-        closed = closed.min(outbox.read_to().saturating_sub(refresh_ms));
+        let last = if open.is_none() { outbox.cut_at() } else { outbox.read_to() };
+        closed = closed.min(last.saturating_sub(refresh_ms));
     }
     while let Some((epoch, learnt)) = outbox.take(closed) {
         lead.committer.take(epoch, learnt)?;
     }
     if open.is_none() {
         let until = plan.until.unwrap_or(Epoch::MAX);
-        let end = if plan.ending == Ending::Cut { until.min(outbox.read_to()) } else { until };
+        let end = if plan.ending == Ending::Cut { until.min(outbox.cut_at()) } else { until };
         if let Some(held) = outbox.take_held(until) {
             lead.committer.take(end, held)?;
         }

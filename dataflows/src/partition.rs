@@ -130,7 +130,7 @@ pub struct Partition {
     behind: Option<Behind>,
     /// When the clock last rose, by a monotonic clock.
     risen_at: Millis,
-    /// When it was last seen at its true end.
+    /// When it was last seen at its true end, unless more has come since.
     ended_at: Option<Millis>,
 }
 
@@ -182,7 +182,7 @@ impl Partition {
         now.saturating_sub(self.risen_at)
     }
 
-    /// Whether its clock has not risen for `idle_after_ms`, and it was at its true end meanwhile.
+    /// Whether its clock has not risen for `idle_after_ms`, and it is at its true end.
     pub fn is_asleep(&self, idle_after_ms: Millis, now: Millis) -> bool {
         self.still_ms(now) >= idle_after_ms
             && self.ended_at.is_some_and(|ended_at| ended_at >= self.risen_at)
@@ -259,9 +259,7 @@ impl Partition {
     pub(crate) fn read_to(&mut self, next: u64, at_end: bool, now: Millis, handles: &mut Handles) {
         self.next = next;
         handles.send(&mut self.unsent, &self.rights);
-        if at_end {
-            self.ended_at = Some(now);
-        }
+        self.ended_at = at_end.then_some(now);
     }
 
     /// Tells of the clock with which it begins, and gives up the epochs before.
