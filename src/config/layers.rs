@@ -46,10 +46,12 @@ impl Settings {
                     self.lay_table(&format!("{key}."), table, origin)?;
                 }
                 _ if is_table(&key) => {
-                    // There may be a secret in it.
-                    let is_told = !key.starts_with("kafka");
-                    let found = if is_told { format!(", not {value}") } else { String::new() };
-                    let problem = format!("it takes a table of keys{found}");
+                    // Properties written as one text may have a secret among them.
+                    let found = match value {
+                        toml::Value::String(_) => "text".to_owned(),
+                        value => value.to_string(),
+                    };
+                    let problem = format!("it takes a table of keys, not {found}");
                     return Err(ConfigError::refused(key, origin.clone(), problem));
                 }
                 value => {
