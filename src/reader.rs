@@ -148,12 +148,11 @@ impl<'p> Reader<'p> {
             }
             Word::Open { name, start } => {
                 if start.partition as usize % self.peers == self.worker {
-                    let (partition, offset) = (start.partition, start.offset);
-                    match source.open(partition, &name, offset) {
+                    self.names.insert(start.partition, name.clone());
+                    match source.open(&name, &start) {
                         Ok(()) => self.ingest.open(start, self.plan.decoder.clone(), now),
                         Err(failure) => self.stop_for(failure),
                     }
-                    self.names.insert(partition, name);
                 }
             }
             Word::Opened => {
@@ -283,9 +282,9 @@ impl<'p> Reader<'p> {
         self.names.get(&partition).expect("what is read has been opened")
     }
 
-    /// Reads no more for `failure`, and wants all to stop.
+    /// Reads no more for `failure`, unless for an earlier one, and wants all to stop.
     fn stop_for(&mut self, failure: Failure) {
-        self.failure = Some(failure);
+        self.failure.get_or_insert(failure);
         self.stop();
     }
 

@@ -171,6 +171,8 @@ impl Job {
             self.check_meaning(past.opening())?;
             if past.is_closed() {
                 self.check_unchanged(&past)?;
+            } else {
+                self.check_given(&past)?;
             }
             sink.resume(&past)?;
             return Ok(Begun { past, sink });
@@ -201,7 +203,8 @@ impl Job {
         let positions = self.range.first_positions(names, &mut |name| source.first(name))?;
         for (number, position) in positions.iter().filter(|(_, position)| position.offset > 0) {
             let offset = position.offset;
-            source.open(*number, &position.name(), offset).map_err(|failure| {
+            let start = Start { partition: *number, offset, ..Start::default() };
+            source.open(&position.name(), &start).map_err(|failure| {
                 Failure::refused(format!("--from {number}={offset}: {failure}"))
             })?;
         }
@@ -218,6 +221,13 @@ impl Job {
             self.name,
             self.results.place(),
         )))
+    }
+
+    /// What a job has read before is given to it again.
+    fn check_given(&self, past: &Past) -> Result<(), Failure> {
+        let mut source = (self.source)();
+        let mut names = past.positions().values().map(Position::name);
+        names.try_for_each(|name| source.first(&name).map(|_| ()))
     }
 
     /// A closed job has nothing to do, unless its input is not what it was.
@@ -241,7 +251,7 @@ impl Job {
             let Some(at) = read.get(&name).copied() else {
                 return Err(self.grown(&format!("{name} has appeared")));
             };
-            source.open(number, &name, at)?;
+            source.open(&name, &Start { partition: number, offset: at, ..Start::default() })?;
             let mut more = 0;
             let mut count = |piece: Piece<'_>| more += u64::from(matches!(piece, Piece::Record(_)));
             while source.poll(number, BATCH, &mut count)?.poll == Poll::More {}

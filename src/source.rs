@@ -2,6 +2,7 @@
 
 use clicks_dataflows::ingest::Record;
 use clicks_dataflows::ledger::Name;
+use clicks_dataflows::partition::Start;
 
 use crate::failure::Failure;
 
@@ -18,17 +19,17 @@ pub trait Source {
     ///
     /// # Errors
     ///
-    /// When the log cannot be looked at.
+    /// When the log cannot be looked at, or the partition is none of it.
     fn first(&mut self, _: &Name) -> Result<u64, Failure> {
         Ok(0)
     }
 
-    /// Begins to read the partition `name`, from `offset` on, as number `partition`.
+    /// Begins to read the partition `name` as `start` says.
     ///
     /// # Errors
     ///
     /// When the partition cannot be read from there.
-    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure>;
+    fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure>;
 
     /// Hands over at most `limit` records of a partition, without waiting.
     ///

@@ -8,6 +8,7 @@ use clicks::generate::{Generator, Plan};
 use clicks::source::{Piece, Poll, Polled, Source};
 use clicks_dataflows::ingest::Record;
 use clicks_dataflows::ledger::Name;
+use clicks_dataflows::partition::Start;
 
 use super::job::LATENESS_MS;
 
@@ -102,8 +103,8 @@ impl Source for FromMemory {
         Ok(names(&mut self.discovered))
     }
 
-    fn open(&mut self, partition: u32, _: &Name, _: u64) -> Result<(), Failure> {
-        self.next.insert(partition, 0);
+    fn open(&mut self, _: &Name, start: &Start) -> Result<(), Failure> {
+        self.next.insert(start.partition, 0);
         Ok(())
     }
 
@@ -149,7 +150,7 @@ impl Source for FromGenerator {
         Ok(names(&mut self.discovered))
     }
 
-    fn open(&mut self, _: u32, _: &Name, _: u64) -> Result<(), Failure> {
+    fn open(&mut self, _: &Name, _: &Start) -> Result<(), Failure> {
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clicks_dataflows::decode::{Format, Schema};
 use clicks_dataflows::gauge::Gauge;
 use clicks_dataflows::ledger::Name;
+use clicks_dataflows::partition::Start;
 
 use crate::failure::{Attempt, Failure};
 use crate::files::follow::LineFile;
@@ -162,7 +163,8 @@ impl Source for DirectorySource {
         self.file(name).map(|_| 0)
     }
 
-    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
+    fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        let partition = start.partition;
         let name = self.file(name)?;
         if !self.paths.contains_key(name) {
             self.paths = self.directory.partitions()?;
@@ -180,7 +182,7 @@ impl Source for DirectorySource {
         };
         let followed = self.end == End::Followed;
         let mut file = LineFile::open(path, &self.directory, followed, until)?;
-        file.skip_to(offset)?;
+        file.skip_to(start.offset)?;
         self.files.insert(partition, file);
         Ok(())
     }

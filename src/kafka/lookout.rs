@@ -111,27 +111,51 @@ impl Lookout {
         }
     }
 
+    /// Where a partition begins and ends at this moment, by asking for it.
+    ///
+    /// # Errors
+    ///
+    /// When the brokers do not answer, or the partition has no leader.
+    pub fn now(&self, place: &Place) -> Result<(u64, u64), Failure> {
+        let Place { topic, partition } = place;
+        let attempt = || format!("cannot find where partition {partition} of topic {topic} begins");
+        let client = self.client()?;
+        let ask = |what| ask(&client, std::iter::once(place), what, PATIENCE).attempt(attempt);
+        let (lows, ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
+        match (lows.get(place), ends.get(place)) {
+            (Some(low), Some(end)) => Ok((*low, *end)),
+            _ => Err(Failure::new(attempt())),
+        }
+    }
+
     /// The records of all partitions up to their ends, as of the last look.
     pub fn ends(&self) -> BTreeMap<Place, u64> {
         self.seen().extents.iter().map(|(place, extent)| (place.clone(), extent.end)).collect()
     }
 
-    /// The first offset of each partition whose log time is at least `time`, its end if none is.
+    /// The first offset of each partition whose log time is at least `time`: its end if none is,
+    /// and its first if its records have no log time.
     ///
     /// # Errors
     ///
-    /// When the brokers do not answer.
+    /// When the brokers do not answer, or a partition has no leader.
     pub fn at_time(self: &Arc<Self>, time: Millis) -> Result<BTreeMap<Place, u64>, Failure> {
         let extents = self.extents()?;
-        let time = i64::try_from(time).unwrap_or(i64::MAX);
+        let attempt = || format!("cannot find offsets by time at {}", self.cluster.brokers());
         let client = self.client()?;
-        let found = ask(&client, extents.keys(), Offset::Offset(time), PATIENCE)
-            .attempt(|| format!("cannot find offsets by time at {}", self.cluster.brokers()))?;
-        let at = |(place, extent): (Place, Extent)| {
-            let offset = found.get(&place).copied().unwrap_or(extent.end);
-            (place, offset.max(extent.low))
+        let find = |time: Millis| {
+            let time = i64::try_from(time).unwrap_or(i64::MAX);
+            answers(&client, extents.keys(), Offset::Offset(time), PATIENCE).attempt(attempt)
         };
-        Ok(extents.into_iter().map(at).collect())
+        let (found, timed) = (find(time)?, find(0)?);
+        let at = |(place, extent): (&Place, &Extent)| {
+            let (Some(found), Some(timed)) = (found.get(place), timed.get(place)) else {
+                return Err(Failure::new(attempt()));
+            };
+            let without = if timed.is_some() { extent.end } else { extent.low };
+            Ok((place.clone(), found.unwrap_or(without).max(extent.low)))
+        };
+        extents.iter().map(at).collect()
     }
 
     fn client(&self) -> Result<Consumer, Failure> {
@@ -277,6 +301,17 @@ pub fn ask<'a>(
     what: Offset,
     patience: Duration,
 ) -> Result<BTreeMap<Place, u64>, KafkaError> {
+    let answers = answers(client, places, what, patience)?;
+    Ok(answers.into_iter().filter_map(|(place, offset)| Some((place, offset?))).collect())
+}
+
+/// The same, where a place that has no such offset is among the answers.
+fn answers<'a>(
+    client: &Consumer,
+    places: impl Iterator<Item = &'a Place>,
+    what: Offset,
+    patience: Duration,
+) -> Result<BTreeMap<Place, Option<u64>>, KafkaError> {
     let mut list = TopicPartitionList::new();
     for Place { topic, partition } in places {
         let partition = i32::try_from(*partition).expect("a partition is an i32");
@@ -288,13 +323,12 @@ pub fn ask<'a>(
     let found = client.offsets_for_times(list, patience)?;
     let mut offsets = BTreeMap::new();
     for element in found.elements() {
-        let (Ok(()), Offset::Offset(offset)) = (element.error(), element.offset()) else {
+        let (Ok(()), Ok(partition)) = (element.error(), u32::try_from(element.partition())) else {
             continue;
         };
-        let (Ok(partition), Ok(offset)) =
-            (u32::try_from(element.partition()), u64::try_from(offset))
-        else {
-            continue;
+        let offset = match element.offset() {
+            Offset::Offset(offset) => u64::try_from(offset).ok(),
+            _ => None,
         };
         offsets.insert(Place { topic: element.topic().to_owned(), partition }, offset);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clicks_dataflows::ingest::Record;
 use clicks_dataflows::ledger::Name;
+use clicks_dataflows::partition::Start;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::failure::Failure;
@@ -110,6 +111,8 @@ struct Open {
     queue: Queue,
     place: Place,
     next: u64,
+    /// The job has committed what lies before this offset.
+    committed: u64,
     until: Option<u64>,
     /// The look that had begun when it last yielded something.
     taken: u64,
@@ -156,7 +159,8 @@ impl Source for TopicSource {
         Ok(extents.get(&place).map_or(0, |extent| extent.low))
     }
 
-    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
+    fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        let Start { partition, offset, committed, .. } = *start;
         let place = self.topics.place(name)?;
         let extents = self.topics.lookout.extents()?;
         let Some(Extent { low, end, .. }) = extents.get(&place).copied() else {
@@ -165,14 +169,14 @@ impl Source for TopicSource {
                 place.partition, place.topic,
             )));
         };
-        if !(low..=end).contains(&offset) {
-            return Err(out_of_log(&place, offset, (low, end)));
+        if offset < low || offset.max(committed) > end {
+            return Err(out_of_log(&place, (offset, committed), (low, end)));
         }
         let consumer = self.consumer(extents.len())?;
         let queue = Queue::open(&consumer, &place.topic, place.partition, offset)?;
         let until = self.topics.ends.as_ref().map(|ends| ends.get(&place).copied().unwrap_or(0));
         let taken = self.topics.lookout.begun();
-        self.open.insert(partition, Open { queue, place, next: offset, until, taken });
+        self.open.insert(partition, Open { queue, place, next: offset, committed, until, taken });
         Ok(())
     }
 
@@ -216,7 +220,12 @@ impl Source for TopicSource {
             return Ok(Polled { next, poll: Poll::Finished });
         }
         let poll = match lookout.extent(&open.place)? {
-            Some(extent) if extent.look > open.taken && next >= extent.end => Poll::AtEnd,
+            // An end that the last look did not find may be none.
+            Some(Extent { end, look, .. })
+                if look > open.taken && look + 1 >= begun && next >= end =>
+            {
+                Poll::AtEnd
+            }
             _ => Poll::More,
         };
         Ok(Polled { next, poll })
@@ -229,8 +238,8 @@ impl Open {
         let Place { topic, partition } = &self.place;
         match error {
             RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
-                let extent = lookout.extent(&self.place)?.unwrap_or_default();
-                Err(out_of_log(&self.place, self.next, (extent.low, extent.end)))
+                let extent = lookout.now(&self.place)?;
+                Err(out_of_log(&self.place, (self.next, self.committed), extent))
             }
             RDKafkaErrorCode::TopicAuthorizationFailed
             | RDKafkaErrorCode::GroupAuthorizationFailed => Err(Failure::refused(format!(
@@ -241,18 +250,23 @@ impl Open {
     }
 }
 
-fn out_of_log(place: &Place, needed: u64, (low, end): (u64, u64)) -> Failure {
+/// Why a partition cannot be read from `needed` on, of which the job has committed what lies before
+/// `committed`, and which holds `low` to `end`.
+fn out_of_log(place: &Place, (needed, committed): (u64, u64), (low, end): (u64, u64)) -> Failure {
     let Place { topic, partition } = place;
-    let why = match needed < low {
-        true => {
-            "its records have been deleted, so clicks would be lost: read them from elsewhere \
-                 with a new job, or keep records longer (retention.ms) than the job's horizon"
-        }
-        false => {
-            "the topic was deleted and made again, or has lost records: a new topic needs a \
-                  new job (--job)"
-        }
+    let why = if needed.max(committed) > end {
+        "the topic was deleted and made again, or has lost records: a new topic needs a new job \
+         (--job)"
+    } else if low <= committed {
+        "none of them is new to the job, but a restart goes back to rebuild what minutes still \
+         hold, and cannot: start a new job (--job), and keep records longer (retention.ms) than \
+         the job's horizon and its longest window"
+    } else {
+        "records that the job has not read have been deleted, so clicks would be lost: read them \
+         from elsewhere with a new job (--job), and keep records longer (retention.ms) than the \
+         job may be away"
     };
+    let needed = if needed.max(committed) > end { needed.max(committed) } else { needed };
     Failure::refused(format!(
         "partition {partition} of topic {topic}: offset {needed} is needed, but {low} to {end} are \
          there; {why}",

@@ -9,6 +9,7 @@ use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::{Decoder, Schema, SchemaError};
 use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::ledger::{Name, Opening, Position};
+use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Minute, Time};
 use clicks_replay::recount::{Begin, Recount, Recounting};
 
@@ -150,7 +151,7 @@ fn read(
     faults: &mut Faults,
 ) -> Result<bool, Failure> {
     let (name, number, end) = (position.name(), begin.partition, position.offset);
-    source.open(number, &name, offset)?;
+    source.open(&name, &Start { partition: number, offset, ..Start::default() })?;
     let mut reading = recounting.open(begin);
     let mut next = offset;
     let mut header: Result<(), SchemaError> = Ok(());

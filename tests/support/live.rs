@@ -8,6 +8,7 @@ use clicks::failure::Failure;
 use clicks::source::{Piece, Poll, Polled, Source};
 use clicks_dataflows::ingest::Record;
 use clicks_dataflows::ledger::Name;
+use clicks_dataflows::partition::Start;
 
 use crate::support::script::Script;
 
@@ -106,9 +107,9 @@ impl Source for ScriptSource {
         Ok(found.into_iter().map(|at| Name::File(format!("p{at}"))).collect())
     }
 
-    fn open(&mut self, partition: u32, name: &Name, offset: u64) -> Result<(), Failure> {
+    fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
         let at = name.to_string()[1..].parse().unwrap();
-        self.open.insert(partition, (at, usize::try_from(offset).unwrap()));
+        self.open.insert(start.partition, (at, usize::try_from(start.offset).unwrap()));
         Ok(())
     }
 
