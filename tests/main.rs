@@ -27,5 +27,15 @@ mod positions;
 mod crashes;
 // The same rows over topics: input, output, both, cut, resumed.
 mod over_topics;
+// Partitions that appear, stay empty, pause or are held up, and several topics.
+mod partitions;
+// What a topic no longer holds is refused, never skipped.
+mod retention;
+// Tombstones, giants, holes and strange log times.
+mod odd_records;
+// A topic's past, told again: by times, by offsets, by marks.
+mod replays;
+// Several processes over topics.
+mod processes_over_topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;

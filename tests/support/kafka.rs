@@ -9,7 +9,7 @@ mod job;
 mod topic;
 
 pub use broker::Broker;
-pub use job::{TopicJob, lively, order, wait_for_stop};
+pub use job::{TopicJob, clicks, create_results, lively, logged_clicks, order, wait_for_stop};
 pub use topic::{
     Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
 };

@@ -35,6 +35,8 @@ pub struct Telling {
     pub from: u64,
     /// The greatest epoch that was committed before the input ended.
     pub floor: u64,
+    /// Log and number of each partition, where rows name them.
+    pub logs: Vec<(String, u32)>,
 }
 
 /// What must be told.
@@ -97,7 +99,7 @@ pub fn tell(script: &Script, marks: &[Mark]) -> Oracle {
 
 /// The same, told from the minute `from` on.
 pub fn tell_from(script: &Script, marks: &[Mark], from: u64) -> Oracle {
-    tell_as(script, &Telling { marks: marks.to_vec(), from, floor: 0 })
+    tell_as(script, &Telling { marks: marks.to_vec(), from, ..Telling::default() })
 }
 
 /// The same, with everything that can be asked for.
@@ -118,7 +120,7 @@ pub fn tell_as(script: &Script, telling: &Telling) -> Oracle {
     let counts = counts::tell(&counted, settings, telling.from);
     let last = last_minute(&lines, settings, telling.floor);
     let ranks = ranks::tell(&counted, settings, telling.from, last);
-    let (rejects, details) = tell_rejects(&lines);
+    let (rejects, details) = tell_rejects(&lines, &telling.logs);
 
     let told = counts.iter().chain(&ranks).map(|(epoch, _)| *epoch);
     let read = lines.iter().filter(|line| line.is_record()).map(|line| line.epoch);
@@ -281,13 +283,17 @@ fn last_minute(lines: &[Line], settings: &Settings, floor: u64) -> u64 {
 }
 
 /// The rows of all rejects with their epochs, in order, and what the script says of their details.
-fn tell_rejects(lines: &[Line]) -> (Vec<(u64, String)>, Vec<Option<String>>) {
+fn tell_rejects(
+    lines: &[Line],
+    logs: &[(String, u32)],
+) -> (Vec<(u64, String)>, Vec<Option<String>>) {
     let mut refused: Vec<(&Line, &str)> =
         lines.iter().filter_map(|line| Some((line, line.refused?))).collect();
     refused.sort_by_key(|(line, _)| (line.epoch, line.partition, line.offset));
     let row = |(line, reason): &(&Line, &str)| {
         let at = (line.partition, line.offset);
-        (line.epoch, rows::reject_row(at, reason, &line.item.line(), line.epoch))
+        let row = rows::reject_row(at, reason, &line.item.line(), line.epoch);
+        (line.epoch, rows::named(row, line.partition, logs))
     };
     let details = refused.iter().map(|(line, _)| line.item.detail()).collect();
     (refused.iter().map(row).collect(), details)

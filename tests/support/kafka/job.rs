@@ -20,14 +20,21 @@ use crate::support::run::Committed;
 use crate::support::script::{Item, Script, Settings};
 use crate::support::scripts::scripts;
 
+/// As many milliseconds as a setting takes.
+const FOR_EVER: &str = "9223372036854775807";
+
 /// A job, its input, and all that was ever fed to it.
 pub struct TopicJob {
     /// The job.
     pub name: String,
-    /// What it reads.
+    /// What it reads, or the first of it.
     pub input: Topic,
-    /// What the input holds.
+    /// What its partitions hold, in the order in which the job numbers them; a gap is empty.
     pub script: Script,
+    /// Where each partition is.
+    parts: Vec<(Topic, i32)>,
+    /// Whether log times are those of the records, and not in a field.
+    log_times: bool,
     place: Place,
     random: TestRunner,
     rounds: u64,
@@ -36,31 +43,81 @@ pub struct TopicJob {
 impl TopicJob {
     /// A job on the shared broker, whose input has so many partitions.
     pub fn new(settings: Settings, partitions: usize) -> TopicJob {
-        TopicJob::at(brokers(), settings, partitions)
+        TopicJob::at(brokers(), settings, &[("clicks", partitions)], false)
+    }
+
+    /// The same, whose records have log times of their own: a click's, or now.
+    pub fn logged(settings: Settings, partitions: usize) -> TopicJob {
+        let settings = Settings { log_time: true, ..settings };
+        TopicJob::at(brokers(), settings, &[("clicks", partitions)], true)
+    }
+
+    /// The same over several topics, in the order of their names.
+    pub fn over(settings: Settings, topics: &[(&str, usize)]) -> TopicJob {
+        TopicJob::at(brokers(), settings, topics, false)
     }
 
     /// The same on a broker of the test's own.
     pub fn on(broker: &Broker, settings: Settings, partitions: usize) -> TopicJob {
-        TopicJob::at(&broker.address(), settings, partitions)
+        TopicJob::at(&broker.address(), settings, &[("clicks", partitions)], false)
     }
 
-    fn at(brokers: &str, settings: Settings, partitions: usize) -> TopicJob {
+    fn at(
+        brokers: &str,
+        settings: Settings,
+        topics: &[(&str, usize)],
+        log_times: bool,
+    ) -> TopicJob {
         let name = unique("job");
-        let topic = |name: String| Topic { brokers: brokers.to_owned(), name };
-        let input = topic(format!("{name}-clicks"));
-        input.create(i32::try_from(partitions).unwrap(), &[]);
-        for (log, partitions) in [("counts", 3), ("ranks", 2), ("rejects", 1), ("ledger", 1)] {
-            topic(format!("{name}.{log}")).create(partitions, &[]);
+        // Times of the test are long past to a broker, or yet to come.
+        let config = [("retention.ms", "-1"), ("message.timestamp.after.max.ms", FOR_EVER)];
+        let config = if log_times { &config[..] } else { &[] };
+        let mut parts = Vec::new();
+        for (topic, partitions) in topics {
+            let name = format!("{name}-{topic}");
+            let topic = Topic { brokers: brokers.to_owned(), name };
+            let partitions = i32::try_from(*partitions).unwrap();
+            topic.create(partitions, config);
+            parts.extend((0..partitions).map(|partition| (topic.clone(), partition)));
         }
+        create_results(brokers, &name);
         let place = Place::new();
-        std::fs::write(place.path("clicks.toml"), toml(&settings)).unwrap();
-        let script = Script::of(settings, vec![Vec::new(); partitions]);
-        TopicJob { name, input, script, place, random: TestRunner::deterministic(), rounds: 0 }
+        std::fs::write(place.path("clicks.toml"), toml(&settings, log_times)).unwrap();
+        let script = Script::of(settings, vec![Vec::new(); parts.len()]);
+        let (input, random) = (parts[0].0.clone(), TestRunner::deterministic());
+        TopicJob { name, input, script, parts, log_times, place, random, rounds: 0 }
     }
 
     /// A result topic.
     pub fn topic(&self, log: &str) -> Topic {
-        Topic { brokers: self.input.brokers.clone(), name: format!("{}.{log}", self.name) }
+        self.topic_of(&self.name, log)
+    }
+
+    fn topic_of(&self, job: &str, log: &str) -> Topic {
+        Topic { brokers: self.input.brokers.clone(), name: format!("{job}.{log}") }
+    }
+
+    /// The topics that it reads.
+    pub fn inputs(&self) -> Vec<Topic> {
+        let mut topics: Vec<Topic> = self.parts.iter().map(|(topic, _)| topic.clone()).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        topics.dedup_by(|a, b| a.name == b.name);
+        topics
+    }
+
+    /// Reads `topic` instead, which has as many partitions and no record.
+    pub fn reads(&mut self, topic: &Topic) {
+        self.parts.iter_mut().for_each(|(of, _)| *of = topic.clone());
+        self.input = topic.clone();
+    }
+
+    /// Adds a partition to a topic that it reads.
+    pub fn grow(&mut self, topic: &Topic) {
+        let partition = self.parts.iter().filter(|(of, _)| of.name == topic.name).count();
+        let partition = i32::try_from(partition).unwrap();
+        topic.grow(partition + 1);
+        self.parts.push((topic.clone(), partition));
+        self.script.partitions.push(Vec::new());
     }
 
     /// Where its configuration and its processes are.
@@ -70,10 +127,20 @@ impl TopicJob {
 
     /// The arguments that run it.
     pub fn arguments(&self) -> String {
+        let inputs: Vec<String> =
+            self.inputs().iter().map(|topic| format!("--input kafka:{}", topic.name)).collect();
         format!(
-            "run --input kafka:{} --output kafka: --job {} -b {} --config clicks.toml",
-            self.input.name, self.name, self.input.brokers,
+            "run {} --output kafka: --job {} -b {} --config clicks.toml",
+            inputs.join(" "),
+            self.name,
+            self.input.brokers,
         )
+    }
+
+    /// The arguments that read its input again with its settings.
+    pub fn replay(&self, rest: &str) -> String {
+        let Topic { brokers, name } = &self.input;
+        format!("replay --input kafka:{name} -b {brokers} --config clicks.toml {rest}")
     }
 
     /// Starts it.
@@ -100,22 +167,35 @@ impl TopicJob {
 
     /// Appends records to a partition.
     pub fn append(&mut self, partition: usize, items: Vec<Item>) {
-        let at = i32::try_from(partition).unwrap();
-        let record = |item: &Item| {
-            let value = Some(item.line()).filter(|line| !line.is_empty());
-            Record { partition: at, time: Some(-1), key: None, value }
-        };
-        produce(&self.input, &items.iter().map(record).collect::<Vec<_>>());
+        let (topic, at) = &self.parts[partition];
+        let records: Vec<Record> = items.iter().map(|item| self.record(*at, item)).collect();
+        produce(topic, &records);
         self.script.partitions[partition].extend(items);
+    }
+
+    /// What it is fed of `item`: an empty record is a tombstone.
+    pub fn record(&self, partition: i32, item: &Item) -> Record {
+        let time = match item {
+            Item::Click(click) if self.log_times => click.log_time.filter(|time| *time > 0),
+            _ => None,
+        };
+        let time = time.map_or(-1, |time| i64::try_from(time).unwrap());
+        let value = Some(item.line()).filter(|line| !line.is_empty());
+        Record { partition, time: Some(time), key: None, value }
     }
 
     /// All records that it was fed.
     pub fn fed(&self) -> u64 {
-        self.script.partitions.iter().map(|items| items.len() as u64).sum()
+        let items = self.script.partitions.iter().flatten();
+        items.filter(|item| !matches!(item, Item::Empty)).count() as u64
     }
 
     /// Its commits.
     pub fn commits(&self) -> Vec<Commit> {
+        self.commits_of(&self.name)
+    }
+
+    fn commits_of(&self, job: &str) -> Vec<Commit> {
         let kafka = Kafka {
             brokers: self.input.brokers.clone(),
             properties: BTreeMap::new(),
@@ -123,7 +203,7 @@ impl TopicJob {
             producer: BTreeMap::new(),
         };
         let cluster = Cluster::new(&kafka).unwrap();
-        let results = ResultTopics { cluster, job: self.name.clone(), inputs: Vec::new() };
+        let results = ResultTopics { cluster, job: job.to_owned(), inputs: Vec::new() };
         let lines = results.ledger().unwrap().skip(1);
         lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
     }
@@ -140,18 +220,38 @@ impl TopicJob {
         assert_eq!(self.records(), fed, "each record is committed once");
     }
 
+    /// Starts it with more arguments.
+    pub fn start_with(&self, rest: &str) -> Running {
+        self.place.start(&format!("{} {rest}", self.arguments()))
+    }
+
+    /// Waits until all that it was fed is in closed epochs, by the last line of its `--stats`: what
+    /// is not told yet is committed once a minute only.
+    pub fn wait_for_all_closed(&self, running: &Running) {
+        let fed = format!("{} records,", self.fed());
+        wait_for("all records are in closed epochs", || {
+            let said = running.stderr();
+            said.lines().last().filter(|line| line.starts_with(&fed)).map(|_| ())
+        });
+    }
+
     /// What a reader of committed records finds, in the order in which it was told.
     pub fn committed(&self) -> Committed {
+        self.committed_of(&self.name)
+    }
+
+    /// The same of another job on its broker.
+    pub fn committed_of(&self, job: &str) -> Committed {
         Committed {
-            counts: self.rows("counts", &["ad_id", "minute", "filter"]),
-            ranks: self.rows("ranks", &["filter", "window", "minute"]),
-            rejects: self.rows("rejects", &[]),
-            ledger: self.commits(),
+            counts: self.rows(job, "counts", &["ad_id", "minute", "filter"]),
+            ranks: self.rows(job, "ranks", &["filter", "window", "minute"]),
+            rejects: self.rows(job, "rejects", &[]),
+            ledger: self.commits_of(job),
         }
     }
 
-    fn rows(&self, log: &str, keys: &[&str]) -> Vec<String> {
-        let rows = rows(&self.topic(log)).into_iter();
+    fn rows(&self, job: &str, log: &str, keys: &[&str]) -> Vec<String> {
+        let rows = rows(&self.topic_of(job, log)).into_iter();
         let mut rows: Vec<String> = rows.map(|row| String::from_utf8(row).unwrap()).collect();
         // Rejects have one partition, in order.
         if !keys.is_empty() {
@@ -166,16 +266,36 @@ impl TopicJob {
         let committed = self.committed();
         let mut ends = BTreeMap::new();
         for position in committed.ledger.iter().flat_map(|commit| &commit.positions) {
-            ends.insert(position.partition as usize, usize::try_from(position.offset).unwrap());
+            let number = self.number(position.log.as_deref(), position.partition);
+            ends.insert(number, usize::try_from(position.offset).unwrap());
         }
         let committed_of = |(at, items): (usize, &Vec<Item>)| {
-            items[..ends.get(&at).copied().unwrap_or(0)].to_vec()
+            items[..ends.get(&at).copied().unwrap_or(0).min(items.len())].to_vec()
         };
         let script = self.script.partitions.iter().enumerate().map(committed_of).collect();
         let script = Script::of(self.script.settings.clone(), script);
         let floor = committed.last().epoch.0;
-        let telling = Telling { marks: committed.marks(), floor, ..Telling::default() };
+        let marks = committed.ledger.iter().flat_map(|commit| &commit.marks).map(|mark| {
+            let number = self.number(mark.log.as_deref(), mark.partition);
+            (u32::try_from(number).unwrap(), mark.offset, mark.clock.0)
+        });
+        let several = self.inputs().len() > 1;
+        let log = |(topic, partition): &(Topic, i32)| {
+            (topic.name.clone(), u32::try_from(*partition).unwrap())
+        };
+        let logs = self.parts.iter().filter(|_| several).map(log).collect();
+        let telling = Telling { marks: marks.collect(), floor, logs, ..Telling::default() };
         assert_told(&committed, &oracle::tell_as(&script, &telling));
+    }
+
+    /// The number within the job of a partition as the ledger names it.
+    fn number(&self, log: Option<&str>, partition: u32) -> usize {
+        let several = self.inputs().len() > 1;
+        assert_eq!(log.is_some(), several, "a log is named where there are several");
+        let is = |(topic, at): &(Topic, i32)| {
+            log.is_none_or(|log| topic.name == log) && u32::try_from(*at) == Ok(partition)
+        };
+        self.parts.iter().position(is).unwrap()
     }
 }
 
@@ -189,6 +309,32 @@ pub fn order(row: &str, keys: &[&str]) -> Vec<(u64, String)> {
         number => (number.as_u64().unwrap(), String::new()),
     };
     std::iter::once("epoch").chain(keys.iter().copied()).map(part).collect()
+}
+
+/// Makes the result topics of a job.
+pub fn create_results(brokers: &str, job: &str) {
+    for (log, partitions) in [("counts", 3), ("ranks", 2), ("rejects", 1), ("ledger", 1)] {
+        let topic = Topic { brokers: brokers.to_owned(), name: format!("{job}.{log}") };
+        topic.create(partitions, &[]);
+    }
+}
+
+/// Clicks of an ad at these times of 2026-01-01.
+pub fn clicks(ad: u32, times: &[&str]) -> Vec<Item> {
+    let script = Script::with_lateness(0);
+    let mut script = times.iter().fold(script, |script, time| script.click(ad, time));
+    script.partitions.remove(0)
+}
+
+/// The same, each logged when it happened.
+pub fn logged_clicks(ad: u32, times: &[&str]) -> Vec<Item> {
+    let mut items = clicks(ad, times);
+    for item in &mut items {
+        if let Item::Click(click) = item {
+            click.log_time = Some(click.event_ms);
+        }
+    }
+    items
 }
 
 /// Settings under which much is told soon.
@@ -212,7 +358,7 @@ fn delayed(mut item: Item, ms: u64) -> Item {
 }
 
 /// The settings as a file for `--config`; they have no filters.
-fn toml(settings: &Settings) -> String {
+fn toml(settings: &Settings, log_times: bool) -> String {
     assert!(settings.filters.is_empty());
     let ms = |ms: u64| format!("\"{ms}ms\"");
     let emit = if settings.changes { "changes" } else { "final" };
@@ -228,7 +374,7 @@ fn toml(settings: &Settings) -> String {
         ms(settings.correct_every_ms),
         settings.windows,
         settings.top,
-        if settings.log_time { "logged" } else { "" },
+        if settings.log_time && !log_times { "logged" } else { "" },
     )
 }
 

@@ -4,7 +4,10 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
+    TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -101,6 +104,33 @@ impl Topic {
         let made = answer(admin.create_partitions([&new], &AdminOptions::new())).unwrap();
         assert!(made[0].is_ok(), "{made:?}");
         self.wait_for_partitions(partitions);
+    }
+
+    /// Changes a setting.
+    pub fn set(&self, key: &str, value: &str) {
+        let config = AlterConfig::new(ResourceSpecifier::Topic(&self.name)).set(key, value);
+        let admin = self.admin();
+        // All that is not named goes back to its default, unless it was read before.
+        let all = answer(
+            admin.describe_configs(&[ResourceSpecifier::Topic(&self.name)], &AdminOptions::new()),
+        );
+        let all = all.unwrap().remove(0).unwrap().entries;
+        let set = all.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
+        let set = set.filter(|entry| entry.name != key);
+        let config = set
+            .fold(config, |config, entry| config.set(&entry.name, entry.value.as_deref().unwrap()));
+        let changed = answer(admin.alter_configs(&[config], &AdminOptions::new())).unwrap();
+        assert!(changed[0].is_ok(), "{changed:?}");
+    }
+
+    /// Waits until it is not there.
+    pub fn wait_until_gone(&self) {
+        let reader = self.reader("read_uncommitted");
+        wait_for("a topic is gone", || {
+            let metadata = reader.fetch_metadata(None, PATIENCE).ok()?;
+            let found = metadata.topics().iter().any(|topic| topic.name() == self.name);
+            (!found).then_some(())
+        });
     }
 
     fn wait_for_partitions(&self, partitions: i32) {

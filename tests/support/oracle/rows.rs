@@ -84,6 +84,14 @@ pub fn reject_row(at: (u32, u64), reason: &str, line: &[u8], epoch: u64) -> Stri
     )
 }
 
+/// A row of `rejects` that names the log of its partition, if there are `logs`.
+pub fn named(row: String, number: u32, logs: &[(String, u32)]) -> String {
+    let Some((log, partition)) = logs.get(number as usize) else { return row };
+    let unnamed = format!(r#"{{"partition":{number},"#);
+    let named = format!(r#"{{"log":{},"partition":{partition},"#, quoted(log));
+    row.replacen(&unnamed, &named, 1)
+}
+
 /// A row of `rejects` with an empty detail: what the fault is called is the decoder's affair.
 pub fn without_detail(line: &str) -> String {
     match detail_at(line) {

@@ -1,0 +1,139 @@
+//! Topics that no longer hold what a job needs: refused by name, and never skipped.
+
+use crate::support::binary::wait_for;
+use crate::support::kafka::{TopicJob, clicks, delete_records, delete_topic, lively};
+
+/// Records that the job has not read are gone.
+#[test]
+fn deleted_records_that_were_not_read_are_refused() {
+    let mut job = fed();
+    job.append(0, clicks(1, &["12:02:01", "12:02:02", "12:02:03"]));
+    delete_records(&job.input, 0, 6);
+    let topic = job.input.name.clone();
+    for _ in 0..2 {
+        job.place().run(&job.arguments()).with(2).naming(&[
+            &format!("partition 0 of topic {topic}: offset 0 is needed, but 6 to 7 are there"),
+            "records that the job has not read have been deleted",
+            "new job",
+            "retention.ms",
+        ]);
+    }
+    assert_eq!(job.records(), 8, "nothing was skipped");
+    job.assert_exact();
+}
+
+/// All that is new is there, but not what a restart goes back to.
+#[test]
+fn deleted_records_that_a_restart_goes_back_to_are_refused() {
+    let mut job = fed();
+    delete_records(&job.input, 1, 3);
+    job.append(1, clicks(2, &["12:02:01"]));
+    let topic = job.input.name.clone();
+    job.place().run(&job.arguments()).with(2).naming(&[
+        &format!("partition 1 of topic {topic}: offset 0 is needed, but 3 to 5 are there"),
+        "none of them is new to the job, but a restart goes back to rebuild",
+        "new job",
+        "retention.ms",
+    ]);
+    assert_eq!(job.records(), 8, "nothing was skipped");
+    job.assert_exact();
+}
+
+/// A job that is too slow, or stopped, is overtaken by the topic's retention.
+#[test]
+fn records_deleted_before_a_running_job_has_read_them_end_it() {
+    let mut job = fed();
+    let running = job.start();
+    job.append(0, clicks(1, &["12:02:01"]));
+    job.wait_for_all();
+    running.signal("STOP");
+    // What it has asked for before it was stopped is answered with this, and with nothing else.
+    job.append(1, clicks(2, &["12:02:01"]));
+    job.append(0, clicks(1, &["12:02:02", "12:02:03", "12:02:04"]));
+    delete_records(&job.input, 0, 8);
+    job.append(0, clicks(1, &["12:02:05"]));
+    running.signal("CONT");
+    let ended = running.end();
+    let topic = job.input.name.clone();
+    ended.with(2).naming(&[
+        &format!("partition 0 of topic {topic}: offset 5 is needed, but 8 to 9 are there"),
+        "records that the job has not read have been deleted",
+    ]);
+    assert!(job.records() <= 10, "nothing was skipped");
+}
+
+/// Less is there than the job has read.
+#[test]
+fn a_topic_that_was_made_again_is_refused() {
+    let mut job = fed();
+    make_again(&job);
+    job.script.partitions.iter_mut().for_each(Vec::clear);
+    job.append(0, clicks(3, &["12:03:00"]));
+    let topic = job.input.name.clone();
+    job.place().run(&job.arguments()).with(2).naming(&[
+        &format!("of topic {topic}: offset 4 is needed, but 0 to "),
+        "the topic was deleted and made again, or has lost records",
+        "new job",
+    ]);
+    assert_eq!(job.records(), 8);
+}
+
+/// More is there than the job has read, but not the same: what is told again shows it.
+#[test]
+fn a_topic_that_was_made_again_and_filled_beyond_the_ledger_is_found_out() {
+    let mut job = fed();
+    make_again(&job);
+    job.script.partitions.iter_mut().for_each(Vec::clear);
+    for partition in 0..2 {
+        let minutes: Vec<String> = (0..20).map(|minute| format!("12:{minute:02}:30")).collect();
+        job.append(partition, clicks(9, &minutes.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+    let commits = job.commits().len();
+    job.place().run(&job.arguments()).with(1).naming(&["comes out differently", "the input"]);
+    assert_eq!(job.commits().len(), commits, "nothing was committed");
+}
+
+/// Within seconds; no error says it, so the topics are looked at.
+#[test]
+fn a_topic_that_is_deleted_ends_a_running_job() {
+    let job = fed();
+    let running = job.start();
+    wait_for("it runs", || running.stderr().contains("event time").then_some(()));
+    delete_topic(&job.input);
+    running.end().with(1).naming(&[&job.input.name, "deleted"]);
+    assert_eq!(job.records(), 8);
+}
+
+/// The same if it is there again at once.
+#[test]
+fn a_topic_that_is_made_again_ends_a_running_job() {
+    let mut job = fed();
+    let running = job.start();
+    wait_for("it runs", || running.stderr().contains("event time").then_some(()));
+    make_again(&job);
+    job.script.partitions.iter_mut().for_each(Vec::clear);
+    job.append(0, clicks(3, &["12:03:00"]));
+    running.end().with(1).naming(&[&job.input.name, "deleted"]);
+    assert_eq!(job.records(), 8);
+}
+
+/// A job that has read and told four clicks of each of two partitions.
+fn fed() -> TopicJob {
+    let mut job = TopicJob::new(lively(), 2);
+    for partition in 0..2 {
+        let times = ["12:00:01", "12:00:02", "12:01:03", "12:01:04"];
+        job.append(partition, clicks(1 + u32::try_from(partition).unwrap(), &times));
+    }
+    let running = job.start();
+    job.wait_for_all();
+    running.terminate();
+    job.assert_exact();
+    job
+}
+
+/// Deletes the input and makes it again, empty.
+fn make_again(job: &TopicJob) {
+    delete_topic(&job.input);
+    job.input.wait_until_gone();
+    job.input.create(2, &[]);
+}
