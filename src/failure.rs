@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// What was attempted on what, and why it failed.
 #[derive(Debug)]
 pub struct Failure {
@@ -12,7 +14,7 @@ pub struct Failure {
 }
 
 /// How a failure ends the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The outside world failed; a restart resumes.
     Failed,
@@ -56,6 +58,17 @@ impl Failure {
     /// A failure of another kind.
     pub fn of(kind: Kind, why: impl Into<String>) -> Failure {
         Failure { kind, ..Failure::new(why) }
+    }
+
+    /// What it says, with all that caused it.
+    pub fn in_full(&self) -> String {
+        let mut message = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            message += &format!(": {error}");
+            cause = error.source();
+        }
+        message
     }
 
     /// How it ends the program.

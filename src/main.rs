@@ -1,6 +1,5 @@
 //! The command `clicks`.
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clicks::cli::Cli;
@@ -13,13 +12,7 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     execute(cli).unwrap_or_else(|failure| {
-        let mut message = failure.to_string();
-        let mut cause = failure.source();
-        while let Some(error) = cause {
-            message += &format!(": {error}");
-            cause = error.source();
-        }
-        log::complain(&message);
+        log::complain(&failure.in_full());
         ExitCode::from(failure.kind().exit_code())
     })
 }

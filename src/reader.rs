@@ -19,7 +19,7 @@ use clicks_dataflows::partition::{Partition, Start};
 use clicks_dataflows::time::{Epoch, Millis};
 use timely::worker::Worker;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::source::{Ending, Piece, Poll, Source};
 use crate::steer::{Clocks, Steer, Word};
 use crate::worker::{Ended, Lead, Plan};
@@ -128,7 +128,7 @@ impl<'p> Reader<'p> {
             }
         }
         if self.plan.stop.load(Ordering::Relaxed) {
-            self.stop();
+            self.stop(None);
         }
         if self.failure.is_some() || self.stopping || self.paused {
             return Turn::Read(0);
@@ -166,7 +166,12 @@ impl<'p> Reader<'p> {
                 self.clocks.insert(worker, clocks);
             }
             Word::Pause(paused) => self.paused = paused,
-            Word::Stop => self.stopping = true,
+            Word::Stop(failed) => {
+                self.stopping = true;
+                if let Some((kind, why)) = failed {
+                    self.failure.get_or_insert_with(|| Failure::of(kind, why));
+                }
+            }
             Word::Halt => return true,
         }
         false
@@ -284,14 +289,15 @@ impl<'p> Reader<'p> {
 
     /// Reads no more for `failure`, unless for an earlier one, and wants all to stop.
     fn stop_for(&mut self, failure: Failure) {
+        let failed = (failure.kind(), failure.in_full());
         self.failure.get_or_insert(failure);
-        self.stop();
+        self.stop(Some(failed));
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, failed: Option<(Kind, String)>) {
         if !self.said_stop {
             self.said_stop = true;
-            self.steer.say(Word::Stop);
+            self.steer.say(Word::Stop(failed));
         }
     }
 
@@ -327,7 +333,7 @@ impl<'p> Reader<'p> {
     ///
     /// # Errors
     ///
-    /// What made this worker stop.
+    /// What made this worker stop, or another.
     pub fn halted(&mut self) -> Result<Ended, Failure> {
         self.failure.take().map_or(Ok(Ended::Stopped), Err)
     }

@@ -18,7 +18,7 @@ use timely::dataflow::operators::vec::Broadcast;
 use timely::dataflow::operators::{Input, Inspect};
 use timely::worker::Worker;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 
 /// A word for all workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,8 +42,8 @@ pub enum Word {
     Clocks(usize, Clocks),
     /// Whether nobody reads on, as commits lag behind.
     Pause(bool),
-    /// A worker wants all to stop.
-    Stop,
+    /// A worker wants all to stop, and why if it failed.
+    Stop(Option<(Kind, String)>),
     /// The first worker has committed what is closed: all stop.
     Halt,
 }

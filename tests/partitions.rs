@@ -6,7 +6,7 @@ use clicks::worker::monotonic_ms;
 use rdkafka::producer::{BaseProducer, Producer};
 
 use crate::support::binary::wait_for;
-use crate::support::kafka::{TopicJob, clicks, lively, logged_clicks};
+use crate::support::kafka::{Broker, TopicJob, clicks, lively, logged_clicks};
 use crate::support::script::{Item, Settings};
 
 /// How long a broker may take to answer.
@@ -151,6 +151,26 @@ fn with_stall_after_an_open_transaction_holds_nobody_for_long() {
     running.terminate();
     let marks = job.commits().into_iter().flat_map(|commit| commit.marks);
     assert!(marks.into_iter().any(|mark| mark.partition == 1), "what was lifted is marked");
+    job.assert_exact();
+}
+
+/// While no broker answers nobody knows where partitions end, so that all hold, and go on after.
+#[test]
+fn nobody_sleeps_while_no_broker_answers() {
+    let mut broker = Broker::start();
+    let mut job = TopicJob::on(&broker, lively(), 2);
+    feed_both(&mut job, "12:00");
+    let running = job.start_with("--stats");
+    job.wait_for_all();
+    let said = running.stderr().len();
+    broker.signal("-STOP");
+    wait_for("a status line that names who holds", || {
+        running.stderr()[said..].contains("held by partition").then_some(())
+    });
+    broker.signal("-CONT");
+    feed_both(&mut job, "12:01");
+    job.wait_for_all();
+    running.terminate();
     job.assert_exact();
 }
 
