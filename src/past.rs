@@ -7,7 +7,9 @@
 //!
 //! The state after L holds minutes that the horizon keeps. K is the newest commit so old that
 //! nothing read before it is among them: from its positions and clocks on, the same records come
-//! to the same epochs, and rebuild the same state.
+//! to the same epochs, and rebuild the same state. K is old enough for the last commit that has
+//! rows, too: it comes out again from a whole state, so that its digest tells whether the input is
+//! what it was.
 
 use std::collections::BTreeMap;
 
@@ -217,14 +219,17 @@ impl Past {
         self.length
     }
 
-    /// Where to begin so that the state after the last commit comes out whole.
+    /// Where to begin so that the state after the last commit comes out whole, and the last rows
+    /// can be compared.
     ///
     /// # Errors
     ///
     /// When the ledger cannot be read again.
     pub fn go_back(&self, results: &dyn Results, options: &Options) -> Result<GoBack, Failure> {
         let last = self.briefs.len();
-        let back = self.whole_from(last, options);
+        let nothing = sha256_hex(&[]);
+        let told = self.briefs.iter().rposition(|brief| brief.digest != nothing).unwrap_or(last);
+        let back = self.whole_from(told, options);
         let checks = (back..last)
             .filter(|at| self.whole_from(*at, options) >= back)
             .map(|at| Check {

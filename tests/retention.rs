@@ -2,6 +2,7 @@
 
 use crate::support::binary::wait_for;
 use crate::support::kafka::{TopicJob, clicks, delete_records, delete_topic, lively};
+use crate::support::script::Settings;
 
 /// Records that the job has not read are gone.
 #[test]
@@ -87,6 +88,47 @@ fn a_topic_that_was_made_again_and_filled_beyond_the_ledger_is_found_out() {
     for partition in 0..2 {
         let minutes: Vec<String> = (0..20).map(|minute| format!("12:{minute:02}:30")).collect();
         job.append(partition, clicks(9, &minutes.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+    let commits = job.commits().len();
+    job.place().run(&job.arguments()).with(1).naming(&["comes out differently", "the input"]);
+    assert_eq!(job.commits().len(), commits, "nothing was committed");
+}
+
+/// The same of a job that has gone on for so long that a restart goes back by a few commits only.
+#[test]
+fn a_restart_tells_the_last_rows_again_and_compares_them() {
+    let settings = Settings {
+        changes: false,
+        lateness_ms: 1000,
+        horizon_ms: 120_000,
+        ahead_max_ms: 60_000,
+        windows: vec![1],
+        ..lively()
+    };
+    let mut job = TopicJob::new(settings, 1);
+    let five_minutes = |ad, round: u64| {
+        let times: Vec<String> =
+            (0..5).map(|minute| format!("12:{:02}:30", 5 * round + minute)).collect();
+        clicks(ad, &times.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let running = job.start_with("--stats");
+    for round in 0..8 {
+        job.append(0, five_minutes(1, round));
+        job.wait_for_all_closed(&running);
+    }
+    running.terminate();
+    let running = job.start_with("--stats");
+    job.append(0, five_minutes(1, 8));
+    job.wait_for_all_closed(&running);
+    running.terminate();
+    job.assert_exact();
+
+    delete_topic(&job.input);
+    job.input.wait_until_gone();
+    job.input.create(1, &[]);
+    job.script.partitions[0].clear();
+    for round in 0..10 {
+        job.append(0, five_minutes(9, round));
     }
     let commits = job.commits().len();
     job.place().run(&job.arguments()).with(1).naming(&["comes out differently", "the input"]);
