@@ -146,7 +146,7 @@ fn a_broker_that_dies_and_comes_back_has_each_record_once_and_in_order() {
     wait_for("records", || (count(&topic) >= 500).then_some(()));
     broker.signal("-KILL");
     broker.restart();
-    let ended = running.end().with(0).naming(&["trying again", "it works again"]);
+    let ended = running.end().with(0).naming(&["trying again"]);
     let truth = truth(&ended.stdout);
 
     let start = Time(truth.plan.start_ms);

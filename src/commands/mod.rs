@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod generate;
 mod places;
+pub mod replay;
 pub mod results;
 pub mod run;
 pub mod topics;
@@ -29,7 +30,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
     log::set_format(cli.log_format);
     match cli.command {
         Command::Run(run) => run::run(&run),
-        Command::Replay(replay) => run::replay(&replay),
+        Command::Replay(replay) => replay::replay(&replay),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Demo(demo) => demo::demo(&demo),
         Command::Config(ConfigCommand::Show(args)) => {
