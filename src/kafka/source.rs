@@ -9,10 +9,11 @@ use clicks_dataflows::ingest::Record;
 use clicks_dataflows::ledger::{Name, Position};
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::Millis;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::failure::Failure;
-use crate::kafka::client::{Cluster, Consumer};
+use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::fetch::{Fetched, Queue};
 use crate::kafka::health::HEALTH;
 use crate::kafka::lookout::{Extent, Lookout, Place};
@@ -22,6 +23,9 @@ use crate::source::{Ending, Piece, Poll, Polled, Source};
 /// Bytes that are fetched ahead of all partitions together, at least and at most of one.
 const AHEAD_BYTES: usize = 256 << 20;
 const AHEAD_BYTES_OF_ONE: (usize, usize) = (256 << 10, 32 << 20);
+
+/// Records that are fetched ahead of one partition at most, if they are small.
+const RECORDS_AHEAD_OF_ONE: usize = 20_000;
 
 /// Between so many polls of partitions, what the client has to say is heard.
 const POLLS: u64 = 64;
@@ -165,7 +169,12 @@ impl TopicSource {
             ("enable.partition.eof", "true"),
             ("fetch.wait.max.ms", "100"),
             ("queued.max.messages.kbytes", &(bytes >> 10).to_string()),
+            ("queued.min.messages", &RECORDS_AHEAD_OF_ONE.to_string()),
         ])?;
+        for topic in self.topics.lookout.topics() {
+            // Unasked, the client looks for leaders once a second. It asks again if this fails.
+            let _ = consumer.fetch_metadata(Some(topic), PATIENCE);
+        }
         let consumer = Rc::new(consumer);
         self.consumer = Some(Rc::clone(&consumer));
         Ok(consumer)
