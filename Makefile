@@ -37,11 +37,13 @@ build:
 	@scripts/need.sh cc c++ make cargo
 	cargo build $(CARGO_BUILD) --bin clicks
 
-# The graph and a plain loop over the same clicks.
+# The graph beside a plain loop over the same clicks; then the job over a broker of its own. One of
+# them: make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
+BENCHES ?= graph kafka
 bench:
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null
-	cargo bench $(CARGO_FLAGS) --bench graph -- $(ARGS)
+	cargo bench $(CARGO_FLAGS) $(BENCHES:%=--bench %) -- $(ARGS)
 
 # The job and its broker killed at random under load, for 20 minutes.
 chaos:

@@ -39,6 +39,9 @@ const DEADLINE_MS: Millis = 40_000;
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
 
+/// How long to wait before looking again at what was sent.
+const BREATH: Duration = Duration::from_micros(500);
+
 /// How long to wait before trying again what has failed.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -183,7 +186,7 @@ impl Transactions {
         reach("before-flush");
         // Undrained, the commit would wait in steps of 100 ms.
         while self.producer.in_flight_count() > 0 {
-            self.producer.poll(Duration::from_millis(1));
+            self.breathe();
             if late() || self.is_fatal() {
                 break;
             }
@@ -234,7 +237,7 @@ impl Transactions {
             if late() || self.is_fatal() {
                 return Err(Stop::InDoubt("rows are not taken".to_owned()));
             }
-            self.producer.poll(Duration::from_millis(1));
+            self.breathe();
             record = back;
         }
     }
@@ -253,6 +256,13 @@ impl Transactions {
         again(late, send)?;
         reach("after-offsets");
         Ok(())
+    }
+
+    /// Lets the producer work for a moment, and hears what it says.
+    fn breathe(&self) {
+        // Asked to wait for less than 2 ms, it spins.
+        self.producer.poll(Duration::ZERO);
+        std::thread::sleep(BREATH);
     }
 
     fn is_fatal(&self) -> bool {
@@ -322,6 +332,8 @@ fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
         ("linger.ms", "0"),
         ("compression.type", "lz4"),
         ("queue.buffering.max.messages", "1000000"),
+        // A row that was taken has nothing to say: to hear it would take each batch a breath.
+        ("delivery.report.only.error", "true"),
     ]);
     let producer = producer.map_err(|failure| Stop::Failed(failure.to_string()))?;
     let began = monotonic_ms();

@@ -54,12 +54,17 @@ impl Broker {
         client.fetch_metadata(None, Duration::from_secs(2)).is_ok()
     }
 
-    /// Sends it a signal: SIGKILL and SIGTERM end it, SIGSTOP and SIGCONT make it wait.
-    pub fn signal(&mut self, signal: &str) {
-        let pid = wait_for("a broker's process", || {
+    /// Its process id.
+    pub fn process(&self) -> String {
+        wait_for("a broker's process", || {
             let pid = std::fs::read_to_string(self.path("broker/broker.pid")).ok()?;
             Some(pid.trim().to_owned())
-        });
+        })
+    }
+
+    /// Sends it a signal: SIGKILL and SIGTERM end it, SIGSTOP and SIGCONT make it wait.
+    pub fn signal(&mut self, signal: &str) {
+        let pid = self.process();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
         if matches!(signal, "-KILL" | "-TERM")
             && let Some(mut script) = self.script.take()
@@ -68,7 +73,8 @@ impl Broker {
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file of its directory; what it holds of a partition is in `broker/data/TOPIC-PARTITION`.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 }
