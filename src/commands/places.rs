@@ -1,5 +1,6 @@
 //! Where logs are, from what the command line says.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::cli::{LogPlace, ResultPlace};
@@ -10,25 +11,51 @@ use crate::kafka::client::Cluster;
 use crate::kafka::results::ResultTopics;
 use crate::sink::Results;
 
-/// The results of `job` at `place`; `inputs` are the topics that the job reads.
-///
-/// # Errors
-///
-/// When the configuration of Kafka is refused.
-pub fn results(
-    place: &ResultPlace,
-    job: &str,
-    config: &Config,
-    inputs: &[String],
-) -> Result<Arc<dyn Results>, Failure> {
-    Ok(match place {
-        ResultPlace::Directory(path) => Arc::new(ResultDirectory::new(path.clone(), job)),
-        ResultPlace::Kafka => Arc::new(ResultTopics {
-            cluster: Cluster::new(&config.kafka)?,
-            job: job.to_owned(),
-            inputs: inputs.to_vec(),
-        }),
-    })
+/// Places of logs, under a configuration.
+pub struct Places<'a> {
+    config: &'a Config,
+    cluster: OnceCell<Cluster>,
+}
+
+impl<'a> Places<'a> {
+    /// Places under `config`.
+    pub fn new(config: &'a Config) -> Places<'a> {
+        Places { config, cluster: OnceCell::new() }
+    }
+
+    /// The cluster of all topics, of which only those who use topics know.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration of Kafka is refused.
+    pub fn cluster(&self) -> Result<&Cluster, Failure> {
+        if let Some(cluster) = self.cluster.get() {
+            return Ok(cluster);
+        }
+        let cluster = Cluster::new(&self.config.kafka)?;
+        Ok(self.cluster.get_or_init(|| cluster))
+    }
+
+    /// The results of `job` at `place`; `inputs` are the topics that the job reads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Places::cluster`].
+    pub fn results(
+        &self,
+        place: &ResultPlace,
+        job: &str,
+        inputs: &[String],
+    ) -> Result<Arc<dyn Results>, Failure> {
+        Ok(match place {
+            ResultPlace::Directory(path) => Arc::new(ResultDirectory::new(path.clone(), job)),
+            ResultPlace::Kafka => Arc::new(ResultTopics {
+                cluster: self.cluster()?.clone(),
+                job: job.to_owned(),
+                inputs: inputs.to_vec(),
+            }),
+        })
+    }
 }
 
 /// The topics that are at `input`.

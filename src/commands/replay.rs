@@ -8,8 +8,9 @@ use clicks_dataflows::ledger::Name;
 use clicks_dataflows::time::{MINUTE_MS, Minute, Time};
 
 use crate::cli::{JobLocation, Position, Replay};
-use crate::commands::run::{Clicks, bytes, check_topics, drive, progress, results};
-use crate::commands::{config, places, stop_flag};
+use crate::commands::places::Places;
+use crate::commands::run::{Clicks, bytes, check_topics, drive, progress};
+use crate::commands::{config, stop_flag};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::files::input::{Directory, End, Until};
@@ -26,11 +27,12 @@ use crate::run::Job;
 pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let aggregate = &replay.aggregate;
     let config = config(&aggregate.config)?;
-    let clicks = Clicks::new(&aggregate.input, &config)?;
-    let results = results(aggregate, &config, &clicks)?;
+    let places = Places::new(&config);
+    let clicks = Clicks::new(&aggregate.input, &config, &places)?;
+    let results = places.results(&aggregate.output, &config.job, clicks.topics())?;
     let stop = stop_flag()?;
-    check_topics(aggregate, &config, &clicks)?;
-    let mut range = range(replay, &config)?;
+    check_topics(aggregate, &config, &places, &clicks)?;
+    let mut range = range(replay, &config, &places)?;
     let (input, progress) = match &clicks {
         Clicks::Files(directory) => {
             let end = end(directory, &range, &replay.until)?;
@@ -106,10 +108,10 @@ fn nothing_before() -> Failure {
 }
 
 /// What part of the past is told, and whose marks are obeyed.
-fn range(replay: &Replay, config: &Config) -> Result<Range, Failure> {
+fn range(replay: &Replay, config: &Config, places: &Places<'_>) -> Result<Range, Failure> {
     let mut range = Range::default();
     if let Some(location) = &replay.marks_of {
-        range.obeyed = Some(obey(location, config, replay)?);
+        range.obeyed = Some(obey(location, config, places, replay)?);
     }
     let first = match &replay.from {
         Position::Start => Minute::default(),
@@ -159,9 +161,14 @@ fn end(input: &Directory, range: &Range, until: &Position) -> Result<End, Failur
 }
 
 /// The job whose marks are obeyed, if it reads its input as this one does.
-fn obey(location: &JobLocation, config: &Config, replay: &Replay) -> Result<Obeyed, Failure> {
+fn obey(
+    location: &JobLocation,
+    config: &Config,
+    places: &Places<'_>,
+    replay: &Replay,
+) -> Result<Obeyed, Failure> {
     let JobLocation { results, job } = location;
-    let theirs_results = places::results(results, job, config, &[])?;
+    let theirs_results = places.results(results, job, &[])?;
     let Some(past) = Past::read(&*theirs_results)? else {
         return Err(Failure::refused(format!("--marks-of: there is no job {job} in {results}")));
     };

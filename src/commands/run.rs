@@ -9,17 +9,16 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
 
 use crate::cli::{Aggregate, LogPlace, ResultPlace, Run};
-use crate::commands::{config, listen, places, stop_flag};
+use crate::commands::places::{Places, topics};
+use crate::commands::{config, listen, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::files::input::{Directory, End};
 use crate::kafka::checks::{self, Use};
-use crate::kafka::client::Cluster;
 use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::progress::Progress;
 use crate::run::Job;
-use crate::sink::Results;
 use crate::worker::monotonic_ms;
 
 /// Aggregates a directory to its end, or as it grows, or topics as they come.
@@ -29,10 +28,11 @@ use crate::worker::monotonic_ms;
 /// When the job is refused, or the outside world fails.
 pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let config = config(&run.aggregate.config)?;
-    let clicks = Clicks::new(&run.aggregate.input, &config)?;
-    let results = results(&run.aggregate, &config, &clicks)?;
+    let places = Places::new(&config);
+    let clicks = Clicks::new(&run.aggregate.input, &config, &places)?;
+    let results = places.results(&run.aggregate.output, &config.job, clicks.topics())?;
     let stop = stop_flag()?;
-    check_topics(&run.aggregate, &config, &clicks)?;
+    check_topics(&run.aggregate, &config, &places, &clicks)?;
     let (input, progress) = match &clicks {
         Clicks::Files(directory) => {
             let end = if run.follow { End::Followed } else { End::Complete };
@@ -56,22 +56,26 @@ pub(super) enum Clicks {
 }
 
 impl Clicks {
-    /// What `places` name.
-    pub(super) fn new(places: &[LogPlace], config: &Config) -> Result<Clicks, Failure> {
-        if let [LogPlace::Directory(path)] = places {
+    /// What `--input` names.
+    pub(super) fn new(
+        input: &[LogPlace],
+        config: &Config,
+        places: &Places<'_>,
+    ) -> Result<Clicks, Failure> {
+        if let [LogPlace::Directory(path)] = input {
             return Ok(Clicks::Files(Directory::new(path.clone(), &config.schema)));
         }
-        let topics = places::topics(places)?;
+        let topics = topics(input)?;
         if matches!(config.schema.format, Format::Csv { columns: None }) {
             return Err(Failure::refused(
                 "input.columns: a topic has no header, so name its columns",
             ));
         }
-        let cluster = Cluster::new(&config.kafka)?;
-        Ok(Clicks::Topics(InputTopics::new(&cluster, &topics, &config.job)))
+        Ok(Clicks::Topics(InputTopics::new(places.cluster()?, &topics, &config.job)))
     }
 
-    fn topics(&self) -> &[String] {
+    /// The topics among them.
+    pub(super) fn topics(&self) -> &[String] {
         match self {
             Clicks::Files(_) => &[],
             Clicks::Topics(topics) => topics.lookout.topics(),
@@ -79,19 +83,11 @@ impl Clicks {
     }
 }
 
-/// Where the job's results are.
-pub(super) fn results(
-    aggregate: &Aggregate,
-    config: &Config,
-    clicks: &Clicks,
-) -> Result<Arc<dyn Results>, Failure> {
-    places::results(&aggregate.output, &config.job, config, clicks.topics())
-}
-
 /// Refuses topics that the job cannot commit to; the first process does so for all.
 pub(super) fn check_topics(
     aggregate: &Aggregate,
     config: &Config,
+    places: &Places<'_>,
     clicks: &Clicks,
 ) -> Result<(), Failure> {
     let inputs = clicks.topics();
@@ -100,7 +96,7 @@ pub(super) fn check_topics(
         return Ok(());
     }
     let used = Use { inputs, job, options: &config.options };
-    checks::check(&Cluster::new(&config.kafka)?, &used)
+    checks::check(places.cluster()?, &used)
 }
 
 /// Bytes of the input; an input that is not there is wrong usage.

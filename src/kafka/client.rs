@@ -4,7 +4,7 @@
 //! exactness rests on is not his to set, and was refused with the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
@@ -39,10 +39,12 @@ pub type Consumer = BaseConsumer<Voice>;
 pub type Producer = BaseProducer<Voice>;
 
 /// A Kafka cluster, and how it is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cluster {
     /// What the user set, with what was in files.
     kafka: Kafka,
+    /// A client that reads nothing, and is asked by all who have this cluster.
+    asked: Arc<OnceLock<Consumer>>,
 }
 
 impl Cluster {
@@ -52,7 +54,7 @@ impl Cluster {
     ///
     /// When librdkafka does not take a property, or a file with a secret cannot be read.
     pub fn new(kafka: &Kafka) -> Result<Cluster, Failure> {
-        Ok(Cluster { kafka: complete(kafka)? })
+        Ok(Cluster { kafka: complete(kafka)?, asked: Arc::default() })
     }
 
     /// Where it is, for messages.
@@ -66,7 +68,7 @@ impl Cluster {
     ///
     /// When none answers, for the reason that the client was told last.
     pub fn reach(&self) -> Result<Metadata, Failure> {
-        let client = self.consumer(&[])?;
+        let client = self.asked()?;
         let until = monotonic_ms() + PATIENCE_MS;
         loop {
             let error = match client.fetch_metadata(None, STEP) {
@@ -92,6 +94,23 @@ impl Cluster {
     pub fn producer_property(&self, name: &str) -> Option<&str> {
         let Kafka { producer, properties, .. } = &self.kafka;
         producer.get(name).or(properties.get(name)).map(String::as_str)
+    }
+
+    /// A client to be asked what there is, and where it truly ends: to it all records count, also
+    /// those of open transactions. It takes 50 to 100 ms to make one, so all share it.
+    ///
+    /// # Errors
+    ///
+    /// When librdkafka refuses a property.
+    pub fn asked(&self) -> Result<&Consumer, Failure> {
+        if let Some(client) = self.asked.get() {
+            return Ok(client);
+        }
+        let client = self.consumer(&[
+            ("isolation.level", "read_uncommitted"),
+            ("topic.metadata.refresh.interval.ms", "10000"),
+        ])?;
+        Ok(self.asked.get_or_init(|| client))
     }
 
     /// A consumer with these settings of ours.

@@ -6,25 +6,17 @@ use rdkafka::Offset;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
-use crate::kafka::committed::GROUP;
 use crate::kafka::lookout::{Place, ask};
 
 /// Asks for the first offsets and the ends of partitions.
 pub struct Ends {
-    all: Consumer,
-    brokers: String,
+    cluster: Cluster,
 }
 
 impl Ends {
     /// Ends as a reader sees them that takes everything.
-    ///
-    /// # Errors
-    ///
-    /// When librdkafka refuses a property.
-    pub fn new(cluster: &Cluster) -> Result<Ends, Failure> {
-        let all =
-            cluster.consumer(&[("group.id", GROUP), ("isolation.level", "read_uncommitted")])?;
-        Ok(Ends { all, brokers: cluster.brokers().to_owned() })
+    pub fn new(cluster: &Cluster) -> Ends {
+        Ends { cluster: cluster.clone() }
     }
 
     /// The first offset of each partition.
@@ -46,7 +38,7 @@ impl Ends {
     }
 
     fn ask(&self, places: &[Place], what: Offset) -> Result<BTreeMap<Place, u64>, Failure> {
-        offsets(&self.all, places, what, &self.brokers)
+        offsets(self.cluster.asked()?, places, what, self.cluster.brokers())
     }
 }
 

@@ -55,7 +55,7 @@ fn open(
     let reader = reader(cluster, &[topic], 1)?;
     let visible = |what| offsets(&reader, &places, what, cluster.brokers());
     let ends = match upto {
-        Upto::End => Ends::new(cluster)?.ends(&places)?,
+        Upto::End => Ends::new(cluster).ends(&places)?,
         Upto::Open => visible(Offset::End)?,
     };
     let (low, end) = (visible(Offset::Beginning)?[&places[0]], ends[&places[0]]);

@@ -13,7 +13,7 @@ use rdkafka::consumer::Consumer as _;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
-use crate::kafka::committed::{Committed, GROUP, Next, Taken, reader};
+use crate::kafka::committed::{Committed, Next, Taken, reader};
 use crate::kafka::ends::{Ends, offsets};
 use crate::kafka::lookout::Place;
 use crate::kafka::merged::{Asked, Merged};
@@ -41,7 +41,7 @@ impl JobTopics {
     /// How many partitions each topic has.
     fn widths(&self) -> Result<BTreeMap<String, u32>, Failure> {
         let brokers = self.cluster.brokers();
-        let client = self.cluster.consumer(&[("group.id", GROUP)])?;
+        let client = self.cluster.asked()?;
         let metadata = client.fetch_metadata(None, PATIENCE);
         let metadata = metadata.attempt(|| format!("cannot reach Kafka at {brokers}"))?;
         let widths = metadata.topics().iter().map(|topic| {
@@ -79,7 +79,7 @@ impl Jobs for JobTopics {
                 )));
             }
         }
-        let ends = Rc::new(Ends::new(&self.cluster)?);
+        let ends = Rc::new(Ends::new(&self.cluster));
         let total = partitions.iter().sum::<u32>() + 1;
         let topics = ["ledger", "counts", "ranks", "rejects"].map(|log| topic(job, log));
         let known = topics.iter().map(String::as_str).filter(|topic| widths.contains_key(*topic));

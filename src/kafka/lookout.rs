@@ -120,8 +120,8 @@ impl Lookout {
     pub fn now(&self, place: &Place) -> Result<(u64, u64), Failure> {
         let Place { topic, partition } = place;
         let attempt = || format!("cannot find where partition {partition} of topic {topic} begins");
-        let client = self.client()?;
-        let ask = |what| ask(&client, std::iter::once(place), what, PATIENCE).attempt(attempt);
+        let client = self.cluster.asked()?;
+        let ask = |what| ask(client, std::iter::once(place), what, PATIENCE).attempt(attempt);
         let (lows, ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
         match (lows.get(place), ends.get(place)) {
             (Some(low), Some(end)) => Ok((*low, *end)),
@@ -143,10 +143,10 @@ impl Lookout {
     pub fn at_time(self: &Arc<Self>, time: Millis) -> Result<BTreeMap<Place, u64>, Failure> {
         let extents = self.extents()?;
         let attempt = || format!("cannot find offsets by time at {}", self.cluster.brokers());
-        let client = self.client()?;
+        let client = self.cluster.asked()?;
         let find = |time: Millis| {
             let time = i64::try_from(time).unwrap_or(i64::MAX);
-            answers(&client, extents.keys(), Offset::Offset(time), PATIENCE).attempt(attempt)
+            answers(client, extents.keys(), Offset::Offset(time), PATIENCE).attempt(attempt)
         };
         let (found, timed) = (find(time)?, find(0)?);
         let at = |(place, extent): (&Place, &Extent)| {
@@ -159,13 +159,6 @@ impl Lookout {
         extents.iter().map(at).collect()
     }
 
-    fn client(&self) -> Result<Consumer, Failure> {
-        self.cluster.consumer(&[
-            ("isolation.level", "read_uncommitted"),
-            ("topic.metadata.refresh.interval.ms", "10000"),
-        ])
-    }
-
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().expect("no look panics")
     }
@@ -175,16 +168,16 @@ impl Lookout {
         if self.started.get().is_some() {
             return Ok(());
         }
-        let client = self.client()?;
-        self.look_at_partitions(&client, PATIENCE)?;
+        let client = self.cluster.asked()?;
+        self.look_at_partitions(client, PATIENCE)?;
         let attempt = || format!("cannot look at the ends of topics at {}", self.cluster.brokers());
-        self.look_at_ends(&client, PATIENCE).attempt(attempt)?;
+        self.look_at_ends(client, PATIENCE).attempt(attempt)?;
         if self.started.set(()).is_ok() {
             let lookout = Arc::downgrade(self);
             let watch = move || {
                 let mut looks = 0;
                 while let Some(lookout) = lookout.upgrade() {
-                    lookout.look(&client, looks);
+                    lookout.look(looks);
                     drop(lookout);
                     looks += 1;
                     std::thread::sleep(LOOK_EVERY);
@@ -196,7 +189,8 @@ impl Lookout {
         Ok(())
     }
 
-    fn look(&self, client: &Consumer, looks: u64) {
+    fn look(&self, looks: u64) {
+        let client = self.cluster.asked().expect("it was asked before");
         // What the client has to say is heard here.
         if let Some(Err(error)) = client.poll(Duration::ZERO) {
             HEALTH.lost(&error.to_string());

@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseRecord, Producer as _};
 use crate::duration::Duration;
 use crate::failure::{Attempt, Failure};
 use crate::generate::{Made, Outlet, Plan};
-use crate::kafka::client::{Cluster, Consumer, PATIENCE, Producer};
+use crate::kafka::client::{Cluster, PATIENCE, Producer};
 use crate::kafka::policy;
 
 /// How long a record waits for others with which it is sent.
@@ -45,7 +45,7 @@ impl Topic {
     pub fn find(cluster: &Cluster, name: &str) -> Result<Topic, Failure> {
         let brokers = cluster.brokers();
         let attempt = || format!("cannot look at topic {name} at {brokers}");
-        let client: Consumer = cluster.consumer(&[("isolation.level", "read_uncommitted")])?;
+        let client = cluster.asked()?;
         let metadata = client.fetch_metadata(Some(name), PATIENCE).attempt(attempt)?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let partitions = found.map_or(0, |topic| topic.partitions().len());

@@ -52,7 +52,7 @@ impl ResultTopics {
     pub fn topics(&self) -> Result<Topics, Failure> {
         let brokers = self.cluster.brokers();
         let attempt = || format!("cannot find the topics of job {} at {brokers}", self.job);
-        let client = self.cluster.consumer(&[])?;
+        let client = self.cluster.asked()?;
         let metadata = client.fetch_metadata(None, PATIENCE).attempt(attempt)?;
         let width = |log: &str| {
             let name = topic(&self.job, log);
@@ -85,7 +85,7 @@ impl ResultTopics {
     fn has_ledger(&self) -> Result<bool, Failure> {
         let name = topic(&self.job, "ledger");
         let attempt = || format!("cannot find topic {name} at {}", self.cluster.brokers());
-        let client = self.cluster.consumer(&[])?;
+        let client = self.cluster.asked()?;
         let metadata = client.fetch_metadata(None, PATIENCE).attempt(attempt)?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         Ok(found.is_some_and(|topic| !topic.partitions().is_empty()))
