@@ -70,6 +70,7 @@ def main(args):
     config |= {"group.id": f"subscribe-{uuid.uuid4()}", "enable.auto.commit": False}
     config |= {"auto.offset.reset": "earliest", "enable.partition.eof": True}
     consumer = Consumer(config | dict(pair.split("=", 1) for pair in args.X))
+    consumer.list_topics(timeout=15)  # or no broker answers
     consumer.subscribe([f"{args.job}.{log}" for log in ["ledger", *LOGS]])
     job, ended, silent = Job(), False, 0
     while not (args.once and ended and not job.waiting):
@@ -89,7 +90,6 @@ def main(args):
     for cell in sorted(job.table):
         print(*cell, job.table[cell], sep="\t")
     print(f"ledger: {job.commits} commits, chain and digests are right", file=sys.stderr)
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Subscribes to the counts of a job.")
     parser.add_argument("--brokers", default="localhost:9092")

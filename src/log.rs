@@ -18,6 +18,11 @@ pub fn say(message: &str) {
     log("info", message);
 }
 
+/// Says what may need somebody.
+pub fn warn(message: &str) {
+    log("warn", message);
+}
+
 /// Says what is wrong.
 pub fn complain(message: &str) {
     log("error", message);

@@ -7,6 +7,7 @@ use clicks_dataflows::time::{Millis, Time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::kafka::source::InputTopics;
+use crate::log;
 use crate::watch::{Watch, Watched};
 use crate::worker::wall_ms;
 
@@ -114,7 +115,7 @@ impl Watch for Progress {
                 Time(watched.clock)
             ));
         } else {
-            eprintln!("{}", self.line(watched, rate, now));
+            log::say(&self.line(watched, rate, now));
         }
     }
 }

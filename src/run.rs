@@ -165,6 +165,7 @@ impl Job {
     fn begin(&self) -> Result<Begun, Failure> {
         if let Some(opening) = Past::read_opening(&*self.results)? {
             self.check_meaning(&opening)?;
+            self.check_given(opening.positions.iter())?;
         }
         let mut sink = self.results.take_over()?;
         if let Some(past) = Past::read(&*self.results)? {
@@ -172,7 +173,7 @@ impl Job {
             if past.is_closed() {
                 self.check_unchanged(&past)?;
             } else {
-                self.check_given(&past)?;
+                self.check_given(past.positions().values())?;
             }
             sink.resume(&past)?;
             return Ok(Begun { past, sink });
@@ -215,19 +216,32 @@ impl Job {
         let Some((key, theirs, ours)) = meaning_differs(&opening.meaning, &self.meaning) else {
             return Ok(());
         };
-        Err(Failure::refused(format!(
-            "job {} in {} was begun with {key} = {theirs}, and cannot go on with {ours}: \
-             give it back its value, or start a new job with --job",
-            self.name,
-            self.results.place(),
-        )))
+        let (job, place) = (&self.name, self.results.place());
+        let how = |until: &serde_json::Value| match until.is_null() {
+            true => "`clicks run`".to_owned(),
+            false => format!("`clicks replay --until {}`", until.as_str().unwrap_or("OFFSETS")),
+        };
+        Err(Failure::refused(match key.as_str() {
+            "job.until" => format!(
+                "job {job} in {place} was begun by {}, and does not go on by {}: start a new job \
+                 with --job",
+                how(&theirs),
+                how(&ours),
+            ),
+            _ => format!(
+                "job {job} in {place} was begun with {key} = {theirs}, and cannot go on with \
+                 {ours}: give it back its value, or start a new job with --job",
+            ),
+        }))
     }
 
     /// What a job has read before is given to it again.
-    fn check_given(&self, past: &Past) -> Result<(), Failure> {
+    fn check_given<'a>(
+        &self,
+        mut positions: impl Iterator<Item = &'a Position>,
+    ) -> Result<(), Failure> {
         let mut source = (self.source)();
-        let mut names = past.positions().values().map(Position::name);
-        names.try_for_each(|name| source.first(&name).map(|_| ()))
+        positions.try_for_each(|position| source.first(&position.name()).map(|_| ()))
     }
 
     /// A closed job has nothing to do, unless its input is not what it was.

@@ -183,3 +183,54 @@ fn lived(with_log_times: bool) -> TopicJob {
     running.terminate();
     job
 }
+
+/// What a replay tells that was cut is right by its ledger and by a recount. It goes on with the
+/// job of no run, nor a run with its own; and no job reads its own results.
+#[test]
+fn a_replay_to_the_end_is_verified_and_disturbs_no_other_job() {
+    let mut job = lived(false);
+    let (name, input, brokers) = (&job.name, &job.input.name, &job.input.brokers);
+    job.place().succeed(&job.replay("--output out --job again"));
+    let verify = format!("verify out --job again -b {brokers} --input kafka:{input}");
+    let verified = job.place().run(&verify).stdout;
+    assert!(verified.contains("differences: none"), "{verified}");
+
+    let replay = job.replay(&format!("--output kafka: --job {name}"));
+    job.place().run(&replay).with(2).naming(&["was begun by `clicks run`", "--job"]);
+    let run = job.arguments().replace(&format!("--output kafka: --job {name}"), "--output out");
+    let replayed = ["was begun by `clicks replay --until end`", "--job"];
+    job.place().run(&format!("{run} --job again")).with(2).naming(&replayed);
+    let own = format!("run --input kafka:{name}.counts --output kafka: --job {name} -b {brokers}");
+    job.place().run(&own).with(2).naming(&["is a result of job"]);
+
+    let running = job.start();
+    job.append(0, clicks(3, &["23:00:00"]));
+    job.wait_for_all();
+    running.terminate();
+    job.assert_exact();
+}
+
+/// By marks, partitions of several topics have the numbers that they have in the obeyed job,
+/// whatever has appeared since.
+#[test]
+fn by_marks_partitions_of_several_topics_keep_their_numbers() {
+    let mut job = TopicJob::over(lively(), &[("eu", 1), ("us", 1)]);
+    let [eu, us] = job.inputs().try_into().unwrap();
+    job.append(0, clicks(1, &["12:00:01", "12:00:30"]));
+    job.append(1, clicks(2, &["12:00:02", "12:00:31"]));
+    let running = job.start();
+    job.wait_for_all();
+    job.grow(&eu);
+    job.append(2, clicks(3, &["12:00:05", "12:00:06", "12:00:07"]));
+    job.wait_for_all();
+    running.terminate();
+
+    let marks = format!("--marks-of kafka:/{}", job.name);
+    let replay = job.replay(&format!("{marks} --until 2=1 --output out --job again"));
+    job.place().succeed(&format!("{replay} --input kafka:{}", us.name));
+    let commits = job.place().commits("again");
+    let positions = commits.last().unwrap().positions.iter();
+    let ends: Vec<(String, u32, u64)> =
+        positions.map(|p| (p.log.as_ref().unwrap().clone(), p.partition, p.offset)).collect();
+    assert_eq!(ends, [(eu.name.clone(), 0, 2), (us.name, 0, 2), (eu.name, 1, 1)]);
+}

@@ -47,6 +47,8 @@ pub struct Recounting {
     decoder: Decoder,
     /// All that was told was told up to it.
     epoch: Epoch,
+    /// What is told until then counts, if its record was read.
+    told_until: Epoch,
     /// Clicks with an identity.
     identified: Vec<Seen>,
     /// Clicks of their own.
@@ -79,6 +81,7 @@ impl Recounting {
             options,
             decoder,
             epoch,
+            told_until: epoch,
             identified: Vec::new(),
             own: Vec::new(),
             lifted: Vec::new(),
@@ -87,6 +90,12 @@ impl Recounting {
             clocks: Vec::new(),
             recount: Recount::default(),
         }
+    }
+
+    /// Counts what would have been told until `told_until` too: it was told when the job was closed.
+    #[must_use]
+    pub fn told_until(self, told_until: Epoch) -> Recounting {
+        Recounting { told_until, ..self }
     }
 
     /// Begins a partition; its records up to its position in the last commit follow, in order.
@@ -146,7 +155,7 @@ impl Recounting {
     /// The clicks of each cell that were told, sorted.
     fn count(&self, firsts: Vec<Seen>) -> Vec<(AdId, Minute, FilterId, u64)> {
         let told =
-            |seen: &Seen| self.options.told_at(seen.epoch, Minute(seen.minute)) <= self.epoch;
+            |seen: &Seen| self.options.told_at(seen.epoch, Minute(seen.minute)) <= self.told_until;
         let ranks = self.names.ranks();
         let cell = |seen: Seen| (ranks[seen.ad as usize], seen.minute, seen.filters);
         let mut cells: Vec<_> = firsts.into_iter().filter(told).map(cell).collect();

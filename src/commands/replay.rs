@@ -57,7 +57,8 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     match &replay.until {
         Position::Time(until) => job.meaning["until"] = serde_json::json!(until.to_string()),
         Position::Offsets(offsets) => job.meaning["until"] = serde_json::json!(offsets),
-        Position::Start | Position::End => {}
+        // No run ends by itself as a replay does: neither goes on with the other's job.
+        Position::Start | Position::End => job.meaning["until"] = serde_json::json!("end"),
     }
     job.range = range;
     drive(job, aggregate, progress)
@@ -70,7 +71,11 @@ fn between(
     replay: &Replay,
     config: &Config,
 ) -> Result<InputTopics, Failure> {
-    let numbered = topics.numbered()?;
+    let positions = range.first_positions(topics.names()?, &mut |_| Ok(0))?;
+    let mut numbered = BTreeMap::new();
+    for (number, position) in positions {
+        numbered.insert(number, topics.place(&position.name())?);
+    }
     let mut ends = topics.lookout.ends();
     if let Position::Offsets(offsets) = &replay.until {
         for (number, offset) in offsets {

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::files::input::{Directory, End};
 use crate::kafka::checks::{self, Use};
+use crate::kafka::results::{LOGS, topic};
 use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::progress::Progress;
@@ -94,6 +95,13 @@ pub(super) fn check_topics(
     let job = (aggregate.output == ResultPlace::Kafka).then_some(config.job.as_str());
     if aggregate.cluster.process > 0 || inputs.is_empty() && job.is_none() {
         return Ok(());
+    }
+    let own = job.into_iter().flat_map(|job| LOGS.map(|log| topic(job, log)));
+    if let Some(input) = own.into_iter().find(|name| inputs.contains(name)) {
+        return Err(Failure::refused(format!(
+            "--input kafka:{input}: it is a result of job {}, which cannot read it",
+            config.job,
+        )));
     }
     let used = Use { inputs, job, options: &config.options };
     checks::check(places.cluster()?, &used)

@@ -28,7 +28,7 @@ impl Health {
     pub fn lost(&self, reason: &str) {
         self.failed_at.store(monotonic_ms(), Ordering::Relaxed);
         if !self.lost.swap(true, Ordering::Relaxed) {
-            log::say(&format!("kafka: {reason}; trying again"));
+            log::warn(&format!("kafka: {reason}; trying again"));
         }
     }
 

@@ -17,6 +17,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::health::HEALTH;
+use crate::worker::monotonic_ms;
 
 /// Between two looks at the ends.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -26,6 +27,9 @@ const LOOKS: u64 = 10;
 
 /// How long a look may take once it is known that brokers are there.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How long a partition may be without a leader when it is needed.
+const PATIENCE_MS: Millis = 15_000;
 
 /// A partition of the topics that are watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,10 +172,7 @@ impl Lookout {
         if self.started.get().is_some() {
             return Ok(());
         }
-        let client = self.cluster.asked()?;
-        self.look_at_partitions(client, PATIENCE)?;
-        let attempt = || format!("cannot look at the ends of topics at {}", self.cluster.brokers());
-        self.look_at_ends(client, PATIENCE).attempt(attempt)?;
+        self.look_for(None)?;
         if self.started.set(()).is_ok() {
             let lookout = Arc::downgrade(self);
             let watch = move || {
@@ -206,8 +207,13 @@ impl Lookout {
         }
     }
 
-    /// Finds the partitions that are there; one that has gone is a failure.
-    fn look_at_partitions(&self, client: &Consumer, patience: Duration) -> Result<(), Failure> {
+    /// Finds the partitions that are there; one that has gone is a failure. Returns those that
+    /// cannot be read yet.
+    fn look_at_partitions(
+        &self,
+        client: &Consumer,
+        patience: Duration,
+    ) -> Result<Vec<Place>, Failure> {
         let brokers = self.cluster.brokers();
         let first = self.started.get().is_none();
         let metadata = match client.fetch_metadata(None, patience) {
@@ -217,7 +223,7 @@ impl Lookout {
             }
             Err(error) => {
                 HEALTH.lost(&format!("no metadata: {error}"));
-                return Ok(());
+                return Ok(Vec::new());
             }
         };
         let mut new = Vec::new();
@@ -237,28 +243,45 @@ impl Lookout {
                      stay as they are, and a new topic needs a new job",
                 )));
             }
-            let places = (known..width).map(|partition| Place {
+            let places = (0..width).map(|partition| Place {
                 topic: topic.clone(),
                 partition: u32::try_from(partition).expect("a partition is an i32"),
             });
-            new.extend(places);
+            new.extend(places.filter(|place| !self.seen().extents.contains_key(place)));
         }
-        if new.is_empty() {
-            return Ok(());
-        }
-        match ask(client, new.iter(), Offset::Beginning, patience) {
-            Ok(lows) => {
-                let extent = |low| Extent { low, end: low, look: 0 };
-                let found = lows.into_iter().map(|(place, low)| (place, extent(low)));
-                self.seen().extents.extend(found);
-                Ok(())
+        // Those without a leader are found by a later look.
+        let lows = ask(client, new.iter(), Offset::Beginning, patience).unwrap_or_default();
+        let extent = |low| Extent { low, end: low, look: 0 };
+        self.seen().extents.extend(lows.into_iter().map(|(place, low)| (place, extent(low))));
+        new.retain(|place| !self.seen().extents.contains_key(place));
+        Ok(new)
+    }
+
+    /// Looks until `place`, or without one every partition that there is, can be read.
+    ///
+    /// # Errors
+    ///
+    /// When the brokers do not answer, or one of them has no leader for too long.
+    pub fn look_for(&self, place: Option<&Place>) -> Result<(), Failure> {
+        let (client, brokers) = (self.cluster.asked()?, self.cluster.brokers());
+        let until = monotonic_ms() + PATIENCE_MS;
+        loop {
+            let without = self.look_at_partitions(client, PATIENCE)?;
+            let missing = match place {
+                Some(place) => Some(place).filter(|place| !self.seen().extents.contains_key(place)),
+                None => without.first(),
+            };
+            let Some(Place { topic, partition }) = missing else { break };
+            if monotonic_ms() > until {
+                return Err(Failure::new(format!(
+                    "partition {partition} of topic {topic} cannot be read at {brokers}: it is not \
+                     there, or has no leader",
+                )));
             }
-            Err(error) if first => {
-                Err(error).attempt(|| format!("cannot reach Kafka at {brokers}"))
-            }
-            // They are found by a later look.
-            Err(_) => Ok(()),
+            std::thread::sleep(LOOK_EVERY);
         }
+        let attempt = || format!("cannot look at the ends of topics at {brokers}");
+        self.look_at_ends(client, PATIENCE).attempt(attempt)
     }
 
     fn look_at_ends(&self, client: &Consumer, patience: Duration) -> Result<(), KafkaError> {

@@ -27,16 +27,35 @@ pub fn complete(kafka: &Kafka) -> Result<Kafka, Failure> {
     Ok(complete)
 }
 
-/// The values that are shown to nobody.
+/// The values that no message tells.
 pub fn secrets(kafka: &Kafka) -> Vec<String> {
     let all = [&kafka.properties, &kafka.consumer, &kafka.producer].into_iter().flatten();
-    let secret = all.filter(|(name, value)| is_secret(name) && !value.is_empty());
+    let hidden = |name: &str| is_secret(name) && name != "sasl.username";
+    let secret = all.filter(|(name, value)| hidden(name) && !value.is_empty());
     secret.map(|(_, value)| value.clone()).collect()
 }
 
-/// `text` without `secrets`.
+/// `text` without `secrets`; a short one is looked for as a word, as it may be a part of others.
 pub fn without(secrets: &[String], text: &str) -> String {
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, SECRET))
+    let hide = |text: String, secret: &String| match secret.chars().count() {
+        0..4 => without_word(&text, secret),
+        _ => text.replace(secret, SECRET),
+    };
+    secrets.iter().fold(text.to_owned(), hide)
+}
+
+fn without_word(text: &str, word: &str) -> String {
+    let (mut hidden, mut from) = (String::new(), 0);
+    for (at, _) in text.match_indices(word) {
+        let end = at + word.len();
+        let joins = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+        if !joins(text[..at].chars().next_back()) && !joins(text[end..].chars().next()) {
+            hidden += &text[from..at];
+            hidden += SECRET;
+            from = end;
+        }
+    }
+    hidden + &text[from..]
 }
 
 /// Why librdkafka makes no client with these properties.

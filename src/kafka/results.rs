@@ -28,6 +28,9 @@ impl Topics {
     }
 }
 
+/// The logs of a job.
+pub const LOGS: [&str; 4] = ["counts", "ranks", "rejects", "ledger"];
+
 /// The topic of a job's log.
 pub fn topic(job: &str, log: &str) -> String {
     format!("{job}.{log}")

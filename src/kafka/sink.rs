@@ -1,20 +1,29 @@
 //! Result topics as a sink: commits are made on a thread of their own, one after the other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::Duration;
 
 use clicks_dataflows::ledger::{Commit, Lengths, Position};
+use clicks_dataflows::time::Millis;
 
 use crate::failure::{Attempt, Failure};
 use crate::kafka::failpoint::reach;
 use crate::kafka::transaction::{Pending, Transactions};
+use crate::log;
 use crate::past::Past;
 use crate::sink::{Rows, Sink};
+use crate::worker::monotonic_ms;
 
 /// How long an end waits for the last commit.
-const FINISH_WITHIN: Duration = Duration::from_secs(60);
+const FINISH_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long one call of the thread may take: to read the ledger where a transaction is open.
+const SILENT_MS: Millis = 180_000;
+
+/// After how long it is said that somebody waits.
+const SAY_AFTER: Duration = Duration::from_secs(1);
 
 /// The result topics of a job that this process owns.
 pub struct TopicSink {
@@ -36,6 +45,8 @@ struct Working {
     /// Whether a commit is being made.
     busy: bool,
     give_up: Arc<AtomicBool>,
+    /// When the thread last began a call.
+    alive_at: Arc<AtomicU64>,
 }
 
 impl TopicSink {
@@ -49,7 +60,8 @@ impl TopicSink {
         reach("after-ledger");
         let (to, pending) = channel();
         let (result, from) = channel();
-        let working = Working { to, from, busy: false, give_up: Arc::default() };
+        let working =
+            Working { to, from, busy: false, give_up: Arc::default(), alive_at: Arc::default() };
         let taken = std::mem::replace(&mut self.state, State::Working(working));
         let State::Taken(mut transactions) = taken else {
             unreachable!("a sink begins or resumes once")
@@ -59,6 +71,7 @@ impl TopicSink {
         }
         let working = self.working();
         working.give_up = transactions.give_up();
+        working.alive_at = transactions.alive_at();
         let work = move || {
             while let Ok(pending) = pending.recv() {
                 // Nobody waits for the result of a job that has ended.
@@ -79,7 +92,13 @@ impl TopicSink {
 }
 
 impl Working {
+    /// Whether the thread has been in one call for longer than any may take.
+    fn is_silent(&self) -> bool {
+        monotonic_ms() > self.alive_at.load(Ordering::Relaxed) + SILENT_MS
+    }
+
     fn send(&mut self, pending: Pending) {
+        self.alive_at.store(monotonic_ms(), Ordering::Relaxed);
         self.to.send(pending).expect("the thread lives as long as it is sent to");
         self.busy = true;
     }
@@ -89,7 +108,13 @@ impl Working {
             return Ok(());
         }
         self.busy = false;
-        match self.from.recv_timeout(FINISH_WITHIN) {
+        let mut result = self.from.recv_timeout(SAY_AFTER);
+        if matches!(result, Err(RecvTimeoutError::Timeout)) {
+            let within = FINISH_WITHIN.as_secs();
+            log::say(&format!("waiting for the last commit, for {within} s at most"));
+            result = self.from.recv_timeout(FINISH_WITHIN);
+        }
+        match result {
             Ok(result) => result,
             Err(RecvTimeoutError::Timeout) => {
                 self.give_up.store(true, Ordering::Relaxed);
@@ -134,6 +159,10 @@ impl Sink for TopicSink {
                 working.busy = false;
                 result.map(|()| true)
             }
+            Err(TryRecvError::Empty) if working.is_silent() => Err(Failure::new(
+                "a call of Kafka's client does not return: the next start finds out by the ledger \
+                 whether the last commit happened",
+            )),
             Err(TryRecvError::Empty) => Ok(false),
             Err(TryRecvError::Disconnected) => Err(Failure::new(DIED)),
         }

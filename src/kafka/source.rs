@@ -54,17 +54,13 @@ impl InputTopics {
         }
     }
 
-    /// The number and place of each partition, as a new job numbers them.
+    /// What the partitions are called that there are.
     ///
     /// # Errors
     ///
     /// When a topic is not there.
-    pub fn numbered(&self) -> Result<BTreeMap<u32, Place>, Failure> {
-        let places = self.lookout.extents()?.into_keys();
-        let mut named: Vec<(Name, Place)> =
-            places.map(|place| (self.name(&place), place)).collect();
-        named.sort();
-        Ok((0..).zip(named.into_iter().map(|(_, place)| place)).collect())
+    pub fn names(&self) -> Result<Vec<Name>, Failure> {
+        Ok(self.lookout.extents()?.keys().map(|place| self.name(place)).collect())
     }
 
     /// As what a job reads.
@@ -102,7 +98,11 @@ impl InputTopics {
     }
 
     /// Where the partition `name` is.
-    fn place(&self, name: &Name) -> Result<Place, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When it is none of these topics.
+    pub fn place(&self, name: &Name) -> Result<Place, Failure> {
         let topics = self.lookout.topics();
         match name {
             Name::Partition { log: None, partition } if topics.len() == 1 => {
@@ -157,6 +157,17 @@ impl TopicSource {
         TopicSource { topics, known, consumer: None, open, polls: 0 }
     }
 
+    /// What a partition holds; one that is new here, as another process has seen it before, is
+    /// looked for.
+    fn extent(&self, place: &Place) -> Result<Extent, Failure> {
+        let lookout = &self.topics.lookout;
+        if let Some(extent) = lookout.extents()?.get(place) {
+            return Ok(*extent);
+        }
+        lookout.look_for(Some(place))?;
+        Ok(lookout.extent(place)?.expect("it was found"))
+    }
+
     fn consumer(&mut self, partitions: usize) -> Result<Rc<Consumer>, Failure> {
         if let Some(consumer) = &self.consumer {
             return Ok(Rc::clone(consumer));
@@ -192,24 +203,18 @@ impl Source for TopicSource {
 
     fn first(&mut self, name: &Name) -> Result<u64, Failure> {
         let place = self.topics.place(name)?;
-        let extents = self.topics.lookout.extents()?;
-        Ok(extents.get(&place).map_or(0, |extent| extent.low))
+        self.extent(&place).map(|extent| extent.low)
     }
 
     fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
         let Start { partition, offset, committed, .. } = *start;
         let place = self.topics.place(name)?;
-        let extents = self.topics.lookout.extents()?;
-        let Some(Extent { low, end, .. }) = extents.get(&place).copied() else {
-            return Err(Failure::refused(format!(
-                "partition {} of topic {} is missing, but was read before",
-                place.partition, place.topic,
-            )));
-        };
+        let Extent { low, end, .. } = self.extent(&place)?;
         if offset < low || offset.max(committed) > end {
             return Err(out_of_log(&place, (offset, committed), (low, end)));
         }
-        let consumer = self.consumer(extents.len())?;
+        let partitions = self.topics.lookout.extents()?.len();
+        let consumer = self.consumer(partitions)?;
         let queue = Queue::open(&consumer, &place.topic, place.partition, offset)?;
         let until = self.topics.ends.as_ref().map(|ends| ends.get(&place).copied().unwrap_or(0));
         let taken = self.topics.lookout.begun();

@@ -10,7 +10,7 @@
 //! not ours is that of another instance, which owns the job from then on.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
@@ -25,7 +25,7 @@ use crate::kafka::client::{Cluster, Producer};
 use crate::kafka::failpoint::reach;
 use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
-use crate::kafka::results::Topics;
+use crate::kafka::results::{LOGS, Topics};
 use crate::kafka::{failpoint, partition};
 use crate::sink::{Lines, Rows};
 use crate::worker::monotonic_ms;
@@ -41,6 +41,9 @@ const CALL: Duration = Duration::from_secs(5);
 
 /// How long to wait before looking again at what was sent.
 const BREATH: Duration = Duration::from_micros(500);
+
+/// After how many looks in a row a topic that is not there has gone.
+const MISSING: u32 = 3;
 
 /// How long to wait before trying again what has failed.
 const AGAIN: Duration = Duration::from_millis(500);
@@ -90,6 +93,10 @@ pub struct Transactions {
     last: Option<String>,
     /// Set when nobody waits any more.
     give_up: Arc<AtomicBool>,
+    /// When a call was last begun, by a monotonic clock.
+    alive_at: Arc<AtomicU64>,
+    /// How often in a row a topic of the job was not there.
+    missing: u32,
 }
 
 impl Transactions {
@@ -110,6 +117,8 @@ impl Transactions {
             producer,
             last: None,
             give_up: Arc::default(),
+            alive_at: Arc::default(),
+            missing: 0,
         })
     }
 
@@ -136,6 +145,15 @@ impl Transactions {
     /// Set to end attempts that do not come to an end.
     pub fn give_up(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.give_up)
+    }
+
+    /// When a call was last begun: some of librdkafka's do not return, whatever their deadline.
+    pub fn alive_at(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.alive_at)
+    }
+
+    fn is_alive(&self) {
+        self.alive_at.store(monotonic_ms(), Ordering::Relaxed);
     }
 
     /// Makes `pending` visible, all or nothing, trying as long as it takes.
@@ -167,6 +185,7 @@ impl Transactions {
 
     /// One transaction.
     fn attempt(&self, pending: &Pending, began: Millis) -> Result<(), Stop> {
+        self.is_alive();
         let late = || monotonic_ms() >= began + DEADLINE_MS;
         reach("before-begin");
         self.producer.begin_transaction().map_err(Stop::of)?;
@@ -194,6 +213,7 @@ impl Transactions {
         reach("after-flush");
         self.send_offsets(pending, &late)?;
         reach("before-commit");
+        self.is_alive();
         if failpoint::asked_for("commit-sent") {
             let _ = self.producer.commit_transaction(Duration::from_millis(1));
         }
@@ -247,6 +267,7 @@ impl Transactions {
             return Ok(());
         }
         reach("before-offsets");
+        self.is_alive();
         let mut offsets = TopicPartitionList::with_capacity(pending.offsets.len());
         for (topic, partition, offset) in &pending.offsets {
             let offset = Offset::Offset(*offset);
@@ -260,6 +281,7 @@ impl Transactions {
 
     /// Lets the producer work for a moment, and hears what it says.
     fn breathe(&self) {
+        self.is_alive();
         // Asked to wait for less than 2 ms, it spins.
         self.producer.poll(Duration::ZERO);
         std::thread::sleep(BREATH);
@@ -280,11 +302,13 @@ impl Transactions {
                     self.cluster.brokers(),
                 )));
             }
+            self.check_topics()?;
             // Whoever has committed since owns the job: it must not be fenced. What it had to abort
             // of ours is aborted, so that its lines are seen without waiting.
             let found = self.find(pending, Upto::Open).and_then(|found| match found {
                 Found::Other => Ok(found),
                 Found::Pending | Found::Before => {
+                    self.is_alive();
                     self.producer = producer(&self.cluster, &self.topics.job)
                         .map_err(|stop| stop.failure(&self.topics))?;
                     self.find(pending, Upto::End)
@@ -300,7 +324,27 @@ impl Transactions {
         }
     }
 
+    /// Refuses to go on without a topic of the job, once it is certain that it has gone.
+    fn check_topics(&mut self) -> Result<(), Failure> {
+        let metadata = self.cluster.asked()?.fetch_metadata(None, CALL).ok();
+        let is_there = |name: &String| {
+            let topics = metadata.iter().flat_map(|metadata| metadata.topics());
+            topics.into_iter().any(|topic| topic.name() == name && !topic.partitions().is_empty())
+        };
+        let gone = LOGS.map(|log| self.topics.name(log)).into_iter().find(|name| !is_there(name));
+        self.missing = if metadata.is_some() && gone.is_some() { self.missing + 1 } else { 0 };
+        match gone {
+            Some(name) if self.missing >= MISSING => Err(Failure::refused(format!(
+                "topic {name} has gone from {}: its rows have gone with it, so a new job is needed \
+                 (--job)",
+                self.cluster.brokers(),
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn find(&self, pending: &Pending, upto: Upto) -> Result<Found, Failure> {
+        self.is_alive();
         let last = ledger::last(&self.cluster, &self.topics.name("ledger"), upto)?;
         let last = last.map(|line| sha256_hex(&[&line]));
         Ok(match last {

@@ -9,8 +9,9 @@ use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::{Decoder, Schema, SchemaError};
 use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::ledger::{Name, Opening, Position};
+use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::{Minute, Time};
+use clicks_dataflows::time::{Epoch, Minute, Time};
 use clicks_replay::recount::{Begin, Recount, Recounting};
 
 use super::chain::Standing;
@@ -69,7 +70,8 @@ pub fn compare(
     told: &Told,
 ) -> Result<(String, Vec<String>, Faults), Failure> {
     let decoder = Decoder::new(&config.schema).attempt(|| "cannot read the input".to_owned())?;
-    let mut recounting = Recounting::new(config.options.clone(), decoder, standing.epoch);
+    let mut recounting = Recounting::new(config.options.clone(), decoder, standing.epoch)
+        .told_until(told_until(opening, standing, &config.options));
     let mut names: BTreeSet<Name> = input.source(&config.schema).discover()?.into_iter().collect();
     let (mut notes, mut faults) = (Vec::new(), Faults::default());
     for (number, position) in &standing.positions {
@@ -103,6 +105,16 @@ pub fn compare(
         some(recount.counts.len(), "cell"),
     );
     Ok((verdict, notes, faults))
+}
+
+/// Until when what was read is told: a closed job has told what it held, but for what lies after
+/// the last minute that it was asked for.
+fn told_until(opening: &Opening, standing: &Standing, options: &Options) -> Epoch {
+    if !standing.closed {
+        return standing.epoch;
+    }
+    let until = opening.meaning["until"].as_str().and_then(|until| until.parse::<Time>().ok());
+    until.map_or(Epoch::MAX, |Time(until)| options.settle(Minute::of(until.saturating_sub(1))))
 }
 
 /// A record's place in words: files have lines.

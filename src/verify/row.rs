@@ -31,6 +31,8 @@ pub struct Told {
     pub numbers: Numbers,
     /// What is no longer there of counts, ranks and rejects.
     pub lost: [Option<Missing>; 3],
+    /// The epoch of the commit that is checked, if it closes the job.
+    pub closing: Option<Epoch>,
 }
 
 impl Told {
@@ -101,7 +103,7 @@ impl Row for CountRow {
             ));
         }
         unknown_filter(self.filter, options)
-            .or_else(|| wrong_time(self.epoch.0, self.minute, self.state, options))
+            .or_else(|| wrong_time((self.epoch.0, self.minute, self.state), told.closing, options))
     }
 
     fn tell(self, told: &mut Told) {
@@ -142,7 +144,7 @@ impl Row for RankRow {
             return Some("the same list was told before".to_owned());
         }
         unknown_filter(self.filter, options)
-            .or_else(|| wrong_time(self.epoch.0, self.minute, self.state, options))
+            .or_else(|| wrong_time((self.epoch.0, self.minute, self.state), told.closing, options))
     }
 
     fn tell(self, told: &mut Told) {
@@ -182,13 +184,20 @@ fn unknown_filter(filter: FilterId, options: &Options) -> Option<String> {
 }
 
 /// What is wrong with telling of `minute` at `epoch` as `state`.
-fn wrong_time(epoch: Epoch, minute: Minute, state: State, options: &Options) -> Option<String> {
+///
+/// At the epoch that closes a job all is told that is still held.
+fn wrong_time(
+    (epoch, minute, state): (Epoch, Minute, State),
+    closing: Option<Epoch>,
+    options: &Options,
+) -> Option<String> {
     if minute < options.from {
         return Some(format!("minute {minute} is before the first that is told"));
     }
     let settle = options.settle(minute);
     let is_told = match options.emit {
         Emit::Changes => epoch.is_multiple_of(options.refresh_ms),
+        Emit::Final if closing == Some(epoch) => true,
         Emit::Final if epoch > settle => epoch.is_multiple_of(options.correct_every_ms),
         Emit::Final => epoch == settle,
     };

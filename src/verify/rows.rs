@@ -62,6 +62,7 @@ impl<'a> Rows<'a> {
             return Ok(());
         }
         self.told.numbers.clone_from(numbers);
+        self.told.closing = commit.closed.then_some(commit.epoch.0);
         let mut batches = Vec::new();
         for log in RowLog::ALL {
             batches.push(read(logs, log, commit, *torn, faults)?);
