@@ -354,3 +354,40 @@ fn answers<'a>(
         false => Ok(offsets),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+    use crate::config::Kafka;
+
+    /// What is not seen when a job begins would be left out, or be late when it is.
+    #[test]
+    fn a_partition_without_a_leader_is_waited_for() {
+        let mock = MockCluster::new(1).unwrap();
+        mock.create_topic("clicks", 2, 1).unwrap();
+        mock.partition_leader("clicks", 0, None).unwrap();
+        let kafka = Kafka {
+            brokers: mock.bootstrap_servers(),
+            properties: BTreeMap::new(),
+            consumer: BTreeMap::new(),
+            producer: BTreeMap::new(),
+        };
+        let cluster = Cluster::new(&kafka).unwrap();
+        let lookout = Lookout::new(&cluster, &["clicks".to_owned()]);
+        let looking = Arc::clone(&lookout);
+        let partitions = thread::spawn(move || looking.extents().unwrap().len());
+        // Partition 1 has been found, and partition 0 is still looked for.
+        let one = || lookout.seen().extents.len() == 1;
+        while !one() {
+            thread::sleep(LOOK_EVERY);
+        }
+        thread::sleep(LOOK_EVERY);
+        assert!(one() && !partitions.is_finished());
+        mock.partition_leader("clicks", 0, Some(1)).unwrap();
+        assert_eq!(partitions.join().unwrap(), 2);
+    }
+}
