@@ -116,7 +116,7 @@ impl Chaos {
     /// Kills it at a random moment: mostly after it has committed something new.
     fn kill(&mut self, mut running: Running) {
         let before = self.lines.seen();
-        if self.dice.below(5) > 0 {
+        if self.dice.below(10) > 0 {
             let committed = |lines: &mut Lines| lines.seen() > before;
             wait_for("a new commit", || {
                 assert!(!running.has_ended(), "it has ended: {}", running.stderr());
