@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::kafka::admin::{Admin, Settings};
 use crate::kafka::client::Cluster;
 use crate::kafka::policy::{has_policy, kept_ms};
-use crate::kafka::results::topic;
+use crate::kafka::results::{LOGS, topic};
 use crate::kafka::topics::alter;
 use crate::kafka::transaction::MESSAGE_BYTES_MAX;
 use crate::log;
@@ -49,8 +49,7 @@ pub struct Use<'a> {
 ///
 /// When a topic is refused, or no broker answers.
 pub fn check(cluster: &Cluster, used: &Use<'_>) -> Result<(), Failure> {
-    let logs = ["counts", "ranks", "rejects", "ledger"];
-    let results = used.job.map(|job| logs.map(|log| (log, topic(job, log))));
+    let results = used.job.map(|job| LOGS.map(|log| (log, topic(job, log))));
     let results: Vec<(&str, String)> = results.into_iter().flatten().collect();
     let results = results.iter().filter(|(_, topic)| !used.inputs.contains(topic));
     let inputs = used.inputs.iter().map(|input| ("clicks", input));
@@ -225,7 +224,7 @@ mod tests {
     #[test]
     fn commits_fit_their_topics() {
         let by_default = [("max.message.bytes", "1048588"), ("cleanup.policy", "delete")];
-        for log in ["counts", "ranks", "rejects", "ledger"] {
+        for log in LOGS {
             assert_eq!(refused(log, 100, &by_default), None);
             let told = refused(log, 100, &[("max.message.bytes", "1000000")]).unwrap();
             assert!(told.contains("topic ads.log: it takes batches of 1000000 bytes"), "{told}");

@@ -18,7 +18,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
 use crate::config::{Kafka, is_owned};
-use crate::failure::Failure;
+use crate::failure::{Attempt, Failure};
 use crate::kafka::health::HEALTH;
 use crate::kafka::properties::{complete, refusal, secrets, without};
 use crate::worker::monotonic_ms;
@@ -111,6 +111,24 @@ impl Cluster {
             ("topic.metadata.refresh.interval.ms", "10000"),
         ])?;
         Ok(self.asked.get_or_init(|| client))
+    }
+
+    /// How many partitions each topic has; `attempt` names what this is asked for.
+    ///
+    /// # Errors
+    ///
+    /// When no broker answers within `patience`.
+    pub fn widths(
+        &self,
+        patience: Duration,
+        attempt: impl FnOnce() -> String,
+    ) -> Result<BTreeMap<String, u32>, Failure> {
+        let metadata = self.asked()?.fetch_metadata(None, patience).attempt(attempt)?;
+        let widths = metadata.topics().iter().map(|topic| {
+            let width = u32::try_from(topic.partitions().len()).unwrap_or(0);
+            (topic.name().to_owned(), width)
+        });
+        Ok(widths.collect())
     }
 
     /// A consumer with these settings of ours.

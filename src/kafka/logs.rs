@@ -6,12 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clicks_dataflows::ledger::Commit;
-use clicks_dataflows::time::Epoch;
-use rdkafka::Offset;
-use rdkafka::consumer::Consumer as _;
-
-use crate::failure::{Attempt, Failure};
+use crate::failure::Failure;
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::committed::{Committed, Next, Taken, reader};
 use crate::kafka::ends::{Ends, offsets};
@@ -21,6 +16,9 @@ use crate::kafka::policy::is_compacted;
 use crate::kafka::results::topic;
 use crate::log;
 use crate::logs::{Jobs, Logs, Missing, RowLog, Rows};
+use clicks_dataflows::ledger::Commit;
+use clicks_dataflows::time::Epoch;
+use rdkafka::Offset;
 
 /// How the topic of a ledger ends, after the job's name.
 const LEDGER: &str = ".ledger";
@@ -40,15 +38,8 @@ pub struct JobTopics {
 impl JobTopics {
     /// How many partitions each topic has.
     fn widths(&self) -> Result<BTreeMap<String, u32>, Failure> {
-        let brokers = self.cluster.brokers();
-        let client = self.cluster.asked()?;
-        let metadata = client.fetch_metadata(None, PATIENCE);
-        let metadata = metadata.attempt(|| format!("cannot reach Kafka at {brokers}"))?;
-        let widths = metadata.topics().iter().map(|topic| {
-            let width = u32::try_from(topic.partitions().len()).unwrap_or(0);
-            (topic.name().to_owned(), width)
-        });
-        Ok(widths.collect())
+        let attempt = || format!("cannot reach Kafka at {}", self.cluster.brokers());
+        self.cluster.widths(PATIENCE, attempt)
     }
 }
 

@@ -1,7 +1,5 @@
 //! A job's results as topics: `JOB.counts`, `JOB.ranks`, `JOB.rejects` and `JOB.ledger`.
 
-use rdkafka::consumer::Consumer as _;
-
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, PATIENCE};
 use crate::kafka::failpoint::reach;
@@ -55,13 +53,10 @@ impl ResultTopics {
     pub fn topics(&self) -> Result<Topics, Failure> {
         let brokers = self.cluster.brokers();
         let attempt = || format!("cannot find the topics of job {} at {brokers}", self.job);
-        let client = self.cluster.asked()?;
-        let metadata = client.fetch_metadata(None, PATIENCE).attempt(attempt)?;
+        let widths = self.cluster.widths(PATIENCE, attempt)?;
         let width = |log: &str| {
             let name = topic(&self.job, log);
-            let found = metadata.topics().iter().find(|topic| topic.name() == name);
-            let width = found.map_or(0, |topic| topic.partitions().len());
-            u32::try_from(width).ok().filter(|width| *width > 0).ok_or_else(|| {
+            widths.get(&name).copied().filter(|width| *width > 0).ok_or_else(|| {
                 Failure::refused(format!(
                     "topic {name} is missing at {brokers}: make it with `clicks topics create -b \
                      {brokers} --job {}`, or let this user see it",
@@ -88,10 +83,7 @@ impl ResultTopics {
     fn has_ledger(&self) -> Result<bool, Failure> {
         let name = topic(&self.job, "ledger");
         let attempt = || format!("cannot find topic {name} at {}", self.cluster.brokers());
-        let client = self.cluster.asked()?;
-        let metadata = client.fetch_metadata(None, PATIENCE).attempt(attempt)?;
-        let found = metadata.topics().iter().find(|topic| topic.name() == name);
-        Ok(found.is_some_and(|topic| !topic.partitions().is_empty()))
+        Ok(self.cluster.widths(PATIENCE, attempt)?.get(&name).is_some_and(|width| *width > 0))
     }
 }
 

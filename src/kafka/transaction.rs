@@ -326,13 +326,13 @@ impl Transactions {
 
     /// Refuses to go on without a topic of the job, once it is certain that it has gone.
     fn check_topics(&mut self) -> Result<(), Failure> {
-        let metadata = self.cluster.asked()?.fetch_metadata(None, CALL).ok();
-        let is_there = |name: &String| {
-            let topics = metadata.iter().flat_map(|metadata| metadata.topics());
-            topics.into_iter().any(|topic| topic.name() == name && !topic.partitions().is_empty())
-        };
-        let gone = LOGS.map(|log| self.topics.name(log)).into_iter().find(|name| !is_there(name));
-        self.missing = if metadata.is_some() && gone.is_some() { self.missing + 1 } else { 0 };
+        let attempt = || format!("cannot find the topics of job {}", self.topics.job);
+        // Without an answer nothing is certain.
+        let gone = self.cluster.widths(CALL, attempt).ok().and_then(|widths| {
+            let is_there = |name: &String| widths.get(name).is_some_and(|width| *width > 0);
+            LOGS.map(|log| self.topics.name(log)).into_iter().find(|name| !is_there(name))
+        });
+        self.missing = if gone.is_some() { self.missing + 1 } else { 0 };
         match gone {
             Some(name) if self.missing >= MISSING => Err(Failure::refused(format!(
                 "topic {name} has gone from {}: its rows have gone with it, so a new job is needed \
