@@ -5,6 +5,7 @@
 use differential_dataflow::VecCollection;
 use timely::dataflow::StreamVec;
 
+pub mod ads;
 pub mod click;
 pub mod clock;
 pub mod count;
