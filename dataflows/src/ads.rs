@@ -8,7 +8,6 @@
 //! looked for when twice as many are held as were in use the last time, so that a sweep costs
 //! little for each name.
 
-use compact_str::CompactString;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use std::hash::BuildHasher;
@@ -27,6 +26,8 @@ pub struct Ads {
     free: Vec<Name>,
     /// Names that were in use after the last sweep.
     swept: usize,
+    /// Nobody uses a name until before this any more.
+    released: u64,
 }
 
 struct Known {
@@ -40,20 +41,21 @@ const FEW: usize = 1 << 12;
 
 /// The hash under which [`Ads::name`] looks for an ad: the same in every process of a build, and
 /// part of nothing that is kept.
-pub fn hash(ad: &str) -> u64 {
+pub fn hash(ad: &[u8]) -> u64 {
     FixedState::default().hash_one(ad)
 }
 
 impl Ads {
     /// The name of the ad `id` with that [`hash`], in use until `until` at least.
-    pub fn name(&mut self, id: &str, hash: u64, until: u64) -> Name {
-        let same = |name: &Name| self.ads[name.0 as usize].ad.as_str() == id;
+    pub fn name(&mut self, id: &[u8], hash: u64, until: u64) -> Name {
+        let same = |name: &Name| self.ads[name.0 as usize].ad.as_str().as_bytes() == id;
         if let Some(name) = self.names.find(hash, same) {
             let known = &mut self.ads[name.0 as usize];
             known.until = known.until.max(until);
             return *name;
         }
-        let known = Known { ad: AdId(CompactString::from(id)), hash, until };
+        let id = std::str::from_utf8(id).expect("an ad's id is text");
+        let known = Known { ad: AdId::from(id), hash, until };
         let name = match self.free.pop() {
             Some(name) => {
                 self.ads[name.0 as usize] = known;
@@ -83,6 +85,16 @@ impl Ads {
         self.names.len()
     }
 
+    /// Takes note that whoever uses names has let go of those in use until before `now`.
+    pub fn release_before(&mut self, now: u64) {
+        self.released = self.released.max(now);
+    }
+
+    /// Frees the names of which everybody has let go, see [`Ads::sweep`].
+    pub fn sweep_released(&mut self) {
+        self.sweep(self.released);
+    }
+
     /// Frees the names that were in use until before `now`, if there may be enough of them.
     pub fn sweep(&mut self, now: u64) {
         if self.names.len() < 2 * self.swept.max(FEW) {
@@ -109,18 +121,18 @@ mod tests {
     #[test]
     fn equal_hashes_do_not_make_equal_ads() {
         let mut ads = Ads::default();
-        let (a, b) = (ads.name("a", 7, 0), ads.name("b", 7, 0));
+        let (a, b) = (ads.name(b"a", 7, 0), ads.name(b"b", 7, 0));
         assert_ne!(a, b);
-        assert_eq!((ads.name("a", 7, 0), ads.name("b", 7, 0)), (a, b));
+        assert_eq!((ads.name(b"a", 7, 0), ads.name(b"b", 7, 0)), (a, b));
         assert_eq!((ads.ad(a).as_str(), ads.ad(b).as_str()), ("a", "b"));
     }
 
     #[test]
     fn names_are_free_after_their_last_use() {
         let mut ads = Ads::default();
-        let mut name = |ads: &mut Ads, number: u64, until| {
+        let name = |ads: &mut Ads, number: u64, until| {
             let id = number.to_string();
-            ads.name(&id, hash(&id), until)
+            ads.name(id.as_bytes(), hash(id.as_bytes()), until)
         };
         for number in 0..2 * FEW as u64 {
             name(&mut ads, number, number % 2);

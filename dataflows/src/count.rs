@@ -36,6 +36,9 @@ use crate::options::Options;
 use crate::time::{Epoch, Minute};
 use crate::{Stream, Updates};
 
+mod batch;
+pub(crate) mod fast;
+
 /// A cell got clicks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Change {

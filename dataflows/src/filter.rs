@@ -81,6 +81,39 @@ impl Filters {
         std::iter::once(0).chain(matching.map(|filter| filter.id))
     }
 
+    /// The places of the filters that `click` matches, in the order of their numbers; filter 0 is
+    /// the first.
+    pub fn places(&self, click: &Click) -> impl Iterator<Item = u32> {
+        let matching = (1..).zip(&self.compiled).filter(|(_, filter)| filter.matches(click));
+        std::iter::once(0).chain(matching.map(|(place, _)| place))
+    }
+
+    /// Whether a word has a bit for each place.
+    pub fn fit_a_word(&self) -> bool {
+        self.count() <= 64
+    }
+
+    /// The places of the filters that `click` matches, a bit for each; they must fit a word.
+    pub fn word(&self, click: &Click) -> u64 {
+        self.places(click).fold(0, |word, place| word | 1 << place)
+    }
+
+    /// The number of the filter at `place`.
+    pub fn id_at(&self, place: u32) -> FilterId {
+        place.checked_sub(1).map_or(0, |at| self.compiled[at as usize].id)
+    }
+
+    /// The place of the filter `id`.
+    pub fn place_of(&self, id: FilterId) -> u32 {
+        let before = self.compiled.partition_point(|filter| filter.id < id);
+        u32::from(id > 0) + u32::try_from(before).expect("there are fewer filters than u32")
+    }
+
+    /// How many filters there are, filter 0 included.
+    pub fn count(&self) -> usize {
+        1 + self.compiled.len()
+    }
+
     /// What the meaning of the results depends on: filters by number, values sorted, no names.
     pub fn meaning(&self) -> serde_json::Value {
         let text = |filter: &Filter| {

@@ -28,6 +28,10 @@ use crate::split::Arrival;
 use crate::time::{Epoch, Minute};
 use crate::{Stream, Updates};
 
+pub mod arrivals;
+pub mod fast;
+mod sums;
+
 /// How many clicks of each kind an epoch brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -41,6 +45,32 @@ pub struct Tally {
     pub late: u64,
     /// First copies that nothing identifies, each a click of its own.
     pub own: u64,
+}
+
+impl Tally {
+    /// Adds a click of `minute`, the `first` of its kind, or of its own; tells whether it goes on:
+    /// it is no further copy, and some list needs it.
+    fn add(
+        &mut self,
+        first: Option<bool>,
+        minute: Minute,
+        epoch: Epoch,
+        options: &Options,
+    ) -> bool {
+        let copy = first == Some(false);
+        if minute < options.from {
+            self.skipped += 1;
+            return !copy && minute.plus(options.window_max()) > options.from;
+        }
+        if copy {
+            self.duplicates += 1;
+            return false;
+        }
+        self.clicks += 1;
+        self.own += u64::from(first.is_none());
+        self.late += u64::from(epoch > options.settle(minute));
+        true
+    }
 }
 
 /// The first copy of each click, at its epoch, and the tallies of each epoch.
@@ -110,23 +140,12 @@ impl SeenClicks {
     /// Whether `click` goes on: it is a first copy, and some list needs it.
     fn take(&mut self, click: &Click, epoch: Epoch, options: &Options, tally: &mut Tally) -> bool {
         let minute = click.minute();
-        let first = click.identity.is_none_or(|identity| {
+        let first = click.identity.map(|identity| {
             let first = self.minutes.entry(minute).or_default().insert(identity);
             self.gauge.add(u64::from(first));
             first
         });
-        if minute < options.from {
-            tally.skipped += 1;
-            return first && minute.plus(options.window_max()) > options.from;
-        }
-        if !first {
-            tally.duplicates += 1;
-            return false;
-        }
-        tally.clicks += 1;
-        tally.own += u64::from(click.identity.is_none());
-        tally.late += u64::from(epoch > options.settle(minute));
-        true
+        tally.add(first, minute, epoch, options)
     }
 
     fn forget_before(&mut self, minute: Minute) {

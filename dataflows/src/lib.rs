@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod match_filters;
 mod names;
 pub mod options;
+pub mod packed;
 pub mod partition;
 pub mod rank;
 pub mod settle;
@@ -31,6 +32,10 @@ pub mod windows;
 
 /// A stream of the graph.
 pub type Stream<'scope, D> = StreamVec<'scope, time::Epoch, D>;
+
+/// A stream of the graph, of rows of fixed width and their texts.
+pub type PackedStream<'scope, R> =
+    timely::dataflow::Stream<'scope, time::Epoch, packed::Packed<R>>;
 
 /// A collection of the graph: data, the epoch of each, and how many.
 pub type Updates<'scope, D> = VecCollection<'scope, time::Epoch, D, isize>;

@@ -1,0 +1,262 @@
+//! Counts of the fast engine as batches and a trace of our own.
+//!
+//! ```text
+//! cells ─▶ batcher ─▶ batch: what each closed epoch told of each minute, sealed
+//!                       │
+//!                     trace: │ all before the readers │ batch │ batch │ …
+//! ```
+//!
+//! A batch holds the counts of a minute in one sealed part, which readers share by reference. What
+//! all readers have passed is one batch, by minute; minutes that can take no more clicks are
+//! dropped from it whole. As a trace it is thus only faithful to readers who do not ask for those.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+use differential_dataflow::batcher::{Batcher, Extract};
+use differential_dataflow::logging::Logger;
+use differential_dataflow::trace::{Description, ExertionLogic, Span, Trace, TraceReader};
+use timely::dataflow::operators::generic::OperatorInfo;
+use timely::order::PartialOrder;
+use timely::progress::Antichain;
+use timely::progress::frontier::AntichainRef;
+use timely::scheduling::activate::Activator;
+
+use crate::ads::{Ads, Name};
+use crate::count::minutes::Minutes;
+use crate::count::sealed::Sealed;
+use crate::horizon::Horizon;
+use crate::keep_first::fast::PackedCells;
+use crate::options::Options;
+use crate::time::{Epoch, Minute};
+
+/// What an epoch told of a minute: clicks that were added to its cells.
+#[derive(Clone)]
+pub(crate) struct Told {
+    pub(crate) epoch: Epoch,
+    pub(crate) minute: Minute,
+    pub(crate) added: Rc<Sealed>,
+}
+
+/// What a range of epochs told.
+#[derive(Clone, Default)]
+pub(crate) struct Batch {
+    /// By epoch and minute; nothing in the batch of what all readers have passed.
+    pub(crate) told: Vec<Told>,
+    /// The same by minute.
+    pub(crate) minutes: Minutes,
+    /// Earlier minutes take no more clicks.
+    pub(crate) forget_before: Minute,
+}
+
+impl Batch {
+    fn new(told: Vec<Told>, forget_before: Minute) -> Batch {
+        let mut minutes = Minutes::default();
+        for Told { minute, added, .. } in &told {
+            minutes.add(*minute, Rc::clone(added));
+        }
+        Batch { told, minutes, forget_before }
+    }
+
+    /// Adds what a later batch told, and forgets what it says.
+    fn absorb(&mut self, later: &Batch) {
+        for Told { minute, added, .. } in &later.told {
+            self.minutes.add(*minute, Rc::clone(added));
+        }
+        self.minutes.forget_before(later.forget_before);
+    }
+}
+
+/// Gathers cells until the epoch at which they are told is closed.
+pub(crate) struct CellBatcher {
+    ads: Rc<RefCell<Ads>>,
+    horizon: Rc<RefCell<Horizon>>,
+    options: Options,
+    waiting: BTreeMap<Epoch, BTreeMap<Minute, Vec<(u32, Name, u32)>>>,
+    retained: Antichain<Epoch>,
+}
+
+impl CellBatcher {
+    pub(crate) fn new(
+        ads: Rc<RefCell<Ads>>,
+        horizon: Rc<RefCell<Horizon>>,
+        options: &Options,
+    ) -> CellBatcher {
+        let options = options.clone();
+        CellBatcher { ads, horizon, options, waiting: BTreeMap::new(), retained: Antichain::new() }
+    }
+
+    /// The first minute of which a cell may be told at `upper` or later.
+    fn first_minute(&self, upper: Epoch) -> Minute {
+        let learnt = (upper + 1).saturating_sub(self.options.told_within());
+        let first = self.horizon.borrow_mut().first_minute(learnt, &self.options);
+        first.min(self.options.first_unsettled(upper))
+    }
+}
+
+impl Batcher<PackedCells> for CellBatcher {
+    fn insert(&mut self, cells: &mut PackedCells) {
+        let mut ads = self.ads.borrow_mut();
+        let mut last: Option<(&[u8], Name)> = None;
+        let mut cells = cells.iter().peekable();
+        while let Some((first, _)) = cells.peek().copied() {
+            let minutes = self.waiting.entry(first.epoch).or_default();
+            let waiting = minutes.entry(Minute(first.minute)).or_default();
+            while let Some((cell, ad)) = cells
+                .next_if(|(next, _)| (next.epoch, next.minute) == (first.epoch, first.minute))
+            {
+                // The cells of an ad come one after the other, with one text.
+                let known = last.filter(|(of, _)| std::ptr::eq(*of, ad));
+                let name = known.map_or_else(
+                    || ads.name(ad, cell.ad_hash, cell.minute.into()),
+                    |(_, name)| name,
+                );
+                last = Some((ad, name));
+                waiting.push((cell.place, name, cell.clicks));
+            }
+            last = None;
+        }
+    }
+}
+
+impl Extract for CellBatcher {
+    type Time = Epoch;
+    type Output = Rc<Batch>;
+
+    fn extract<'a>(
+        &'a mut self,
+        upper: AntichainRef<'_, Epoch>,
+    ) -> (Option<Rc<Batch>>, AntichainRef<'a, Epoch>) {
+        let open = upper.first().copied();
+        let later = open.map(|open| self.waiting.split_off(&open)).unwrap_or_default();
+        let closed = std::mem::replace(&mut self.waiting, later);
+        self.retained.clear();
+        self.retained.extend(self.waiting.first_key_value().map(|(epoch, _)| *epoch));
+        let mut told = Vec::new();
+        for (epoch, minutes) in closed {
+            for (minute, mut cells) in minutes {
+                let added = Rc::new(Sealed::from_cells(&mut cells));
+                told.push(Told { epoch, minute, added });
+            }
+        }
+        if told.is_empty() {
+            return (None, self.retained.borrow());
+        }
+        let forget_before = open.map_or(Minute(0), |open| self.first_minute(open));
+        self.ads.borrow_mut().sweep_released();
+        (Some(Rc::new(Batch::new(told, forget_before))), self.retained.borrow())
+    }
+}
+
+/// All counts of a worker; see the module.
+pub(crate) struct CountTrace {
+    /// What all readers have passed first, then batch by batch.
+    spans: VecDeque<Span<Epoch, Rc<Batch>>>,
+    upper: Antichain<Epoch>,
+    logical: Antichain<Epoch>,
+    physical: Antichain<Epoch>,
+}
+
+impl CountTrace {
+    /// Makes one batch of those that all readers have passed.
+    fn fold(&mut self) {
+        while let [first, second, ..] = self.spans.make_contiguous() {
+            let passed = |frontier: &Antichain<Epoch>| {
+                PartialOrder::less_equal(&second.upper().borrow(), &frontier.borrow())
+            };
+            if !passed(&self.logical) || !passed(&self.physical) {
+                return;
+            }
+            let desc = Description::new(
+                first.lower().clone(),
+                second.upper().clone(),
+                Antichain::from_elem(0),
+            );
+            let mut all = first.inner.take();
+            if let Some(later) = &second.inner {
+                Rc::make_mut(all.get_or_insert_default()).absorb(later);
+            }
+            let all = all.map(|mut all| {
+                Rc::make_mut(&mut all).told.clear();
+                all
+            });
+            self.spans.pop_front();
+            self.spans[0] = Span::new(desc, all);
+        }
+    }
+}
+
+impl TraceReader for CountTrace {
+    type Time = Epoch;
+    type Batch = Rc<Batch>;
+
+    fn spans_through(
+        &mut self,
+        upper: AntichainRef<'_, Epoch>,
+    ) -> Option<Vec<Span<Epoch, Rc<Batch>>>> {
+        let mut through = Vec::new();
+        for span in self.spans.iter().filter(|span| span.has_updates()) {
+            if PartialOrder::less_equal(&span.upper().borrow(), &upper) {
+                through.push(span.clone());
+            } else if !PartialOrder::less_equal(&upper, &span.lower().borrow()) {
+                return None;
+            }
+        }
+        Some(through)
+    }
+
+    fn set_logical_compaction(&mut self, frontier: AntichainRef<'_, Epoch>) {
+        self.logical = frontier.to_owned();
+        self.fold();
+    }
+
+    fn get_logical_compaction(&mut self) -> AntichainRef<'_, Epoch> {
+        self.logical.borrow()
+    }
+
+    fn set_physical_compaction(&mut self, frontier: AntichainRef<'_, Epoch>) {
+        self.physical = frontier.to_owned();
+        self.fold();
+    }
+
+    fn get_physical_compaction(&mut self) -> AntichainRef<'_, Epoch> {
+        self.physical.borrow()
+    }
+
+    fn map_spans<F: FnMut(&Span<Epoch, Rc<Batch>>)>(&self, each: F) {
+        self.spans.iter().for_each(each);
+    }
+}
+
+impl Trace for CountTrace {
+    fn new(_: OperatorInfo, _: Option<Logger>, _: Option<Activator>) -> CountTrace {
+        let start = || Antichain::from_elem(0);
+        CountTrace {
+            spans: VecDeque::new(),
+            upper: start(),
+            logical: start(),
+            physical: start(),
+        }
+    }
+
+    fn exert(&mut self) {}
+
+    fn set_exert_logic(&mut self, _: ExertionLogic) {}
+
+    fn insert(&mut self, span: Span<Epoch, Rc<Batch>>) {
+        if &self.upper != span.lower() {
+            self.spans.push_back(Span::empty(self.upper.clone(), span.lower().clone()));
+        }
+        self.upper.clone_from(span.upper());
+        self.spans.push_back(span);
+        self.fold();
+    }
+
+    fn close(&mut self) {
+        if !self.upper.is_empty() {
+            let lower = std::mem::take(&mut self.upper);
+            self.spans.push_back(Span::empty(lower, Antichain::new()));
+        }
+    }
+}

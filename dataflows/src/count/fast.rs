@@ -1,0 +1,195 @@
+//! Clicks of each cell, by the fast engine.
+//!
+//! ```text
+//! cells ─exchange by ad─▶ arrangement ─┬─▶ changes
+//!                                      └─▶ counts, by epoch and minute, for `rank`
+//! ```
+//!
+//! The arrangement is a trace of our own, see [`crate::count::batch`]. The changes of an epoch
+//! leave in the order in which they are told.
+//!
+//! Keeps eight bytes for each cell until its minute is beyond the horizon and all that was learnt
+//! of it is told.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use differential_dataflow::operators::arrange::arrangement::arrange_core;
+use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
+use differential_dataflow::trace::TraceReader;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
+use timely::dataflow::operators::CapabilitySet;
+use timely::dataflow::operators::generic::operator::Operator;
+use timely::progress::Antichain;
+
+use crate::ads::{Ads, Name};
+use crate::count::Change;
+use crate::count::batch::{Batch, CellBatcher, CountTrace, Told};
+use crate::count::minutes::Minutes;
+use crate::gauge::{Gauge, Gauges};
+use crate::horizon::{Advance, Horizon};
+use crate::keep_first::fast::{PackedCell, PackedCells};
+use crate::match_filters::Cell;
+use crate::options::Options;
+use crate::time::{Epoch, Minute};
+use crate::{PackedStream, Stream, Updates};
+
+/// Counts by minute, filter and ad.
+pub(crate) type Counts<'scope> = Arranged<'scope, TraceAgent<CountTrace>>;
+
+/// The counts of this worker's ads, and the names of those.
+pub(crate) fn count<'scope>(
+    cells: PackedStream<'scope, PackedCell>,
+    advances: Stream<'scope, Advance>,
+    options: &Options,
+) -> (Counts<'scope>, Rc<RefCell<Ads>>) {
+    let ads = Rc::<RefCell<Ads>>::default();
+    let horizon = Rc::<RefCell<Horizon>>::default();
+    let batcher = CellBatcher::new(Rc::clone(&ads), Rc::clone(&horizon), options);
+    let noted = advances.unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+        Pipeline,
+        "Horizon",
+        move |_, _| {
+            move |advances, _| {
+                let mut horizon = horizon.borrow_mut();
+                advances.for_each(|_, data| data.iter().for_each(|advance| horizon.note(advance)));
+            }
+        },
+    );
+    drop(noted);
+    let by_ad = ExchangeCore::<CapacityContainerBuilder<PackedCells>, _>::new_core(
+        |(cell, _): &(PackedCell, &[u8])| cell.ad_hash,
+    );
+    let counts = arrange_core::<_, _, _, CountTrace>(cells, by_ad, "Count", |_, _| batcher);
+    (counts, ads)
+}
+
+/// What `counts` learns, as changed totals, those of an epoch by ad, minute and filter.
+pub(crate) fn changes<'scope>(
+    counts: Counts<'scope>,
+    ads: Rc<RefCell<Ads>>,
+    options: &Options,
+    gauges: &Gauges,
+) -> Updates<'scope, Change> {
+    let Arranged { stream, mut trace } = counts;
+    let (options, gauge) = (options.clone(), gauges.cells.clone());
+    let changes = stream.unary_frontier::<Builder<Change>, _, _, _>(Pipeline, "Changes", |_, _| {
+        let mut before = Antichain::from_elem(0);
+        let mut held = CellsHeld { minutes: BTreeMap::new(), gauge };
+        move |(spans, _), output| {
+            let mut times = CapabilitySet::new();
+            let mut batches = Vec::new();
+            let mut upper = before.clone();
+            spans.for_each(|time, spans| {
+                time.retain_stamp(0).iter().for_each(|time| times.insert(time.clone()));
+                for span in spans.drain(..) {
+                    upper.clone_from(span.upper());
+                    batches.extend(span.inner);
+                }
+            });
+            if !times.is_empty() {
+                let known = trace.batches_through(before.borrow());
+                let known = known.expect("nothing is compacted beyond what was read");
+                let mut session = output.session(&times);
+                let ads = ads.borrow();
+                for_each_change(&batches, &known, &ads, &mut held, |epoch, changed| {
+                    let filter = options.filters.id_at(changed.place);
+                    let (minute, ad) = (changed.minute, ads.ad(changed.name).clone());
+                    let cell = Cell { minute, filter, ad };
+                    let (was, clicks) = (changed.was, changed.was + u64::from(changed.added));
+                    session.give((Change { cell, clicks, was }, epoch, 1));
+                });
+            }
+            before = upper;
+            trace.advance_upper(&mut before);
+            trace.set_logical_compaction(before.borrow());
+            trace.set_physical_compaction(before.borrow());
+        }
+    });
+    Updates::new(changes)
+}
+
+/// A cell whose count changed.
+struct Changed {
+    name: Name,
+    minute: Minute,
+    place: u32,
+    added: u32,
+    was: u64,
+}
+
+/// Calls `each` with the changes of each epoch of `batches` in their order, given those `known`
+/// before.
+fn for_each_change(
+    batches: &[Rc<Batch>],
+    known: &[Rc<Batch>],
+    ads: &Ads,
+    held: &mut CellsHeld,
+    mut each: impl FnMut(Epoch, Changed),
+) {
+    let mut since = Minutes::default();
+    let told: Vec<&Told> = batches.iter().flat_map(|batch| &batch.told).collect();
+    for of_epoch in told.chunk_by(|a, b| a.epoch == b.epoch) {
+        let mut changed: Vec<(u128, Changed)> = Vec::new();
+        for Told { minute, added, .. } in of_epoch {
+            let known = known.iter().map(|batch| &batch.minutes).chain([&since]);
+            let known: Vec<&Minutes> = known.filter(|minutes| minutes.has(*minute)).collect();
+            for place in added.filters() {
+                for (name, added) in added.cells(place) {
+                    let was = known.iter().map(|known| known.clicks(*minute, place, name)).sum();
+                    let minute = *minute;
+                    held.add(minute, was);
+                    let prefix = prefix(ads.ad(name).as_str());
+                    changed.push((prefix, Changed { name, minute, place, added, was }));
+                }
+            }
+        }
+        changed.sort_unstable_by(|(prefix_a, a), (prefix_b, b)| {
+            let ad = |changed: &Changed| ads.ad(changed.name).as_str();
+            let same = a.name == b.name;
+            let by_ad = prefix_a.cmp(prefix_b);
+            by_ad
+                .then_with(|| if same { std::cmp::Ordering::Equal } else { ad(a).cmp(ad(b)) })
+                .then_with(|| (a.minute, a.place).cmp(&(b.minute, b.place)))
+        });
+        let epoch = of_epoch[0].epoch;
+        changed.into_iter().for_each(|(_, changed)| each(epoch, changed));
+        for Told { minute, added, .. } in of_epoch {
+            since.add(*minute, Rc::clone(added));
+        }
+    }
+    for batch in batches {
+        held.forget_before(batch.forget_before);
+    }
+}
+
+/// The beginning of an ad's id, such that prefixes are in the order of ids.
+fn prefix(ad: &str) -> u128 {
+    let mut bytes = [0; 16];
+    let length = ad.len().min(bytes.len());
+    bytes[..length].copy_from_slice(&ad.as_bytes()[..length]);
+    u128::from_be_bytes(bytes)
+}
+
+/// How many cells the trace holds.
+struct CellsHeld {
+    minutes: BTreeMap<Minute, u64>,
+    gauge: Gauge,
+}
+
+impl CellsHeld {
+    fn add(&mut self, minute: Minute, was: u64) {
+        *self.minutes.entry(minute).or_default() += u64::from(was == 0);
+        self.gauge.add(u64::from(was == 0));
+    }
+
+    fn forget_before(&mut self, minute: Minute) {
+        while let Some(least) = self.minutes.first_entry().filter(|entry| *entry.key() < minute) {
+            self.gauge.sub(least.remove());
+        }
+    }
+}
+
+type Builder<D> = CapacityContainerBuilder<Vec<(D, Epoch, isize)>>;

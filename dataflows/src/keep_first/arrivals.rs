@@ -1,0 +1,127 @@
+//! Clicks of the fast engine on their way to the worker that keeps the first of each.
+//!
+//! Which filters a click matches is known when it is decoded, so nothing else of its fields needs
+//! to travel: a row of fixed width, and the ad's id as text.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::ads;
+use crate::click::{Click, Coordinates};
+use crate::filter::Filters;
+use crate::packed::{Packed, Row};
+use crate::time::Epoch;
+
+/// A click, and where and when it came.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub struct PackedArrival {
+    identity: [u64; 2],
+    /// The epoch at which the graph learnt of it.
+    pub epoch: Epoch,
+    /// The offset of its record.
+    pub offset: u64,
+    /// The hash of its ad, see [`ads::hash`].
+    pub ad_hash: u64,
+    /// The filters that it matches, a bit for each; if they are [`WIDE`], bytes of text instead.
+    matching: u64,
+    /// The partition of its record.
+    pub partition: u32,
+    /// The minute in which it happened.
+    pub minute: u32,
+    text_at: u32,
+    ad_bytes: u16,
+    flags: u16,
+}
+
+/// Clicks that are on their way.
+pub type Arrivals = Packed<PackedArrival>;
+
+/// Nothing identifies the click.
+const OWN: u16 = 1;
+
+/// There are more filters than bits in a word: those that match follow the ad's id in the text,
+/// each as the character of its number.
+const WIDE: u16 = 2;
+
+/// Which filters a click matches, by their places in the order of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching<'a> {
+    /// A bit for each of at most 64 filters.
+    Word(u64),
+    /// A character for each that matches.
+    Wide(&'a str),
+}
+
+impl PackedArrival {
+    /// What makes two clicks the same; none for a click of its own.
+    pub fn identity(&self) -> Option<u128> {
+        let [high, low] = self.identity;
+        (self.flags & OWN == 0).then_some(u128::from(high) << 64 | u128::from(low))
+    }
+
+    /// Equal clicks meet on one worker; those of their own are spread.
+    pub fn route(&self) -> u64 {
+        let [high, _] = self.identity;
+        let own = u64::from(self.partition) << 40 ^ self.offset;
+        if self.flags & OWN == 0 { high } else { own.wrapping_mul(0x9E37_79B9_7F4A_7C15) }
+    }
+
+    /// The ad's id, and the filters that match.
+    pub fn parts<'a>(&self, text: &'a [u8]) -> (&'a [u8], Matching<'a>) {
+        if self.flags & WIDE == 0 {
+            return (text, Matching::Word(self.matching));
+        }
+        let (ad, matching) = text.split_at(self.ad_bytes.into());
+        (ad, Matching::Wide(std::str::from_utf8(matching).expect("characters were written")))
+    }
+}
+
+impl Row for PackedArrival {
+    fn text(&self) -> (u32, u32) {
+        let wide = if self.flags & WIDE == 0 { 0 } else { self.matching };
+        let bytes = u64::from(self.ad_bytes) + wide;
+        (self.text_at, u32::try_from(bytes).expect("there are fewer filters than characters"))
+    }
+
+    fn with_text_at(self, text_at: u32) -> PackedArrival {
+        PackedArrival { text_at, ..self }
+    }
+}
+
+/// Adds a click to `arrivals`.
+pub fn pack(
+    arrivals: &mut Arrivals,
+    at: Coordinates,
+    click: &Click,
+    epoch: Epoch,
+    filters: &Filters,
+) {
+    let ad = click.ad.as_str();
+    let identity = click.identity.unwrap_or(0);
+    let mut row = PackedArrival {
+        identity: [(identity >> 64) as u64, (identity & u128::from(u64::MAX)) as u64],
+        epoch,
+        offset: at.offset,
+        ad_hash: ads::hash(ad.as_bytes()),
+        matching: 0,
+        partition: at.partition,
+        minute: click.minute().0,
+        text_at: 0,
+        ad_bytes: u16::try_from(ad.len()).expect("an ad's id is at most 256 bytes"),
+        flags: if click.identity.is_none() { OWN } else { 0 },
+    };
+    if filters.fit_a_word() {
+        row.matching = filters.word(click);
+        return arrivals.push(row, ad.as_bytes());
+    }
+    let places = filters.places(click).map(character);
+    let wide: String = places.collect();
+    row.matching = wide.len() as u64;
+    row.flags |= WIDE;
+    arrivals.push(row, [ad, &wide].concat().as_bytes());
+}
+
+/// The character that stands for the filter at `place`.
+fn character(place: u32) -> char {
+    char::from_u32(place).expect("there are fewer filters than characters")
+}

@@ -1,0 +1,227 @@
+//! Containers of rows of fixed width, with the texts that they refer to beside them.
+//!
+//! ```text
+//! rows   │ row │ row │ row │ …          each says where its text lies
+//!           └──┐  └──┐
+//! texts  ad0012345ad0000007…
+//! ```
+//!
+//! Between the workers of a process a container moves as it is. To another process it goes as its
+//! own bytes, and is cast from them there: nothing is serialised row by row. All processes of a
+//! job run on machines of one byte order.
+
+use std::io::Write;
+
+use bytemuck::Pod;
+use timely::Accountable;
+use timely::bytes::arc::Bytes;
+use timely::container::{DrainContainer, PushInto, SizableContainer};
+use timely::dataflow::channels::ContainerBytes;
+
+/// A row of fixed width that refers to a text.
+pub trait Row: Pod {
+    /// Where the text lies among the texts of the container, and how long it is, in bytes.
+    fn text(&self) -> (u32, u32);
+
+    /// The same row with its text at `at`.
+    fn with_text_at(self, at: u32) -> Self;
+}
+
+/// Rows and their texts.
+#[derive(Clone)]
+pub struct Packed<R> {
+    rows: Vec<R>,
+    texts: Vec<u8>,
+}
+
+/// Bytes of rows in a full container: enough that messages cost little, and still in a cache.
+const ROWS_BYTES: usize = 64 << 10;
+
+impl<R: Row> Packed<R> {
+    const ROWS: usize = ROWS_BYTES / size_of::<R>();
+
+    /// Adds `row`, whose text is `text`; the same text as that of the row before is held once.
+    pub fn push(&mut self, row: R, text: &[u8]) {
+        let shared = self.rows.last().map(Row::text).filter(|last| self.text_at(*last) == text);
+        let at = shared.map_or(self.texts.len(), |(at, _)| at as usize);
+        if shared.is_none() {
+            self.texts.extend_from_slice(text);
+        }
+        let at = u32::try_from(at).expect("the texts of a container are short");
+        self.rows.push(row.with_text_at(at));
+    }
+
+    /// The rows, each with its text.
+    pub fn iter(&self) -> Iter<'_, R> {
+        Iter { rows: self.rows.iter(), texts: &self.texts }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Whether it should be handed on before more is added.
+    pub fn is_full(&self) -> bool {
+        self.rows.len() >= Self::ROWS
+    }
+
+    fn bytes_unfilled(&self) -> usize {
+        16 + size_of_val(&self.rows[..]) + self.texts.len()
+    }
+
+    fn text_at(&self, (at, length): (u32, u32)) -> &[u8] {
+        &self.texts[at as usize..][..length as usize]
+    }
+}
+
+impl<R> Default for Packed<R> {
+    fn default() -> Packed<R> {
+        Packed { rows: Vec::new(), texts: Vec::new() }
+    }
+}
+
+/// The rows of a container, each with its text.
+pub struct Iter<'a, R> {
+    rows: std::slice::Iter<'a, R>,
+    texts: &'a [u8],
+}
+
+impl<'a, R: Row> Iterator for Iter<'a, R> {
+    type Item = (R, &'a [u8]);
+
+    fn next(&mut self) -> Option<(R, &'a [u8])> {
+        let row = *self.rows.next()?;
+        let (at, length) = row.text();
+        Some((row, &self.texts[at as usize..][..length as usize]))
+    }
+}
+
+impl<R: Row> Accountable for Packed<R> {
+    fn record_count(&self) -> i64 {
+        i64::try_from(self.rows.len()).expect("a container has few rows")
+    }
+}
+
+impl<R: Row> DrainContainer for Packed<R> {
+    type Item<'a> = (R, &'a [u8]);
+    type DrainIter<'a> = Iter<'a, R>;
+
+    fn drain(&mut self) -> Iter<'_, R> {
+        self.iter()
+    }
+}
+
+impl<R: Row> SizableContainer for Packed<R> {
+    fn at_capacity(&self) -> bool {
+        self.is_full()
+    }
+
+    fn ensure_capacity(&mut self, stash: &mut Option<Packed<R>>) {
+        if self.rows.capacity() == 0 {
+            if let Some(stash) = stash.take() {
+                *self = stash;
+                self.rows.clear();
+                self.texts.clear();
+            }
+            self.rows.reserve(Self::ROWS);
+        }
+    }
+}
+
+impl<R: Row> PushInto<(R, &[u8])> for Packed<R> {
+    fn push_into(&mut self, (row, text): (R, &[u8])) {
+        self.push(row, text);
+    }
+}
+
+/// As bytes: the number of rows, the length of the texts, the rows, the texts; filled up to eight.
+impl<R: Row> ContainerBytes for Packed<R> {
+    fn from_bytes(bytes: Bytes) -> Packed<R> {
+        let (head, rest) = bytes.split_at(16);
+        let lengths: [u64; 2] = bytemuck::pod_read_unaligned(head);
+        let [rows, texts] = lengths.map(|length| usize::try_from(length).expect(WRITTEN));
+        let (rows, rest) = rest.split_at(rows * size_of::<R>());
+        // What is received is a part of a larger buffer, which ends sooner if it is copied out.
+        let rows = bytemuck::allocation::pod_collect_to_vec(rows);
+        Packed { rows, texts: rest[..texts].to_vec() }
+    }
+
+    fn length_in_bytes(&self) -> usize {
+        self.bytes_unfilled().next_multiple_of(8)
+    }
+
+    fn into_bytes<W: Write>(&self, writer: &mut W) {
+        let lengths = [self.rows.len() as u64, self.texts.len() as u64];
+        let filling = &[0; 8][..self.length_in_bytes() - self.bytes_unfilled()];
+        let rows = bytemuck::cast_slice(&self.rows);
+        for part in [bytemuck::bytes_of(&lengths), rows, &self.texts, filling] {
+            writer.write_all(part).expect("a buffer takes what it was made for");
+        }
+    }
+}
+
+const WRITTEN: &str = "a peer of this build wrote it";
+
+#[cfg(test)]
+mod tests {
+    use bytemuck::Zeroable;
+    use timely::bytes::arc::BytesMut;
+
+    use super::*;
+
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    struct Numbered {
+        number: u64,
+        at: u32,
+        length: u32,
+    }
+
+    impl Row for Numbered {
+        fn text(&self) -> (u32, u32) {
+            (self.at, self.length)
+        }
+
+        fn with_text_at(self, at: u32) -> Numbered {
+            Numbered { at, ..self }
+        }
+    }
+
+    fn packed(texts: &[&str]) -> Packed<Numbered> {
+        let mut packed = Packed::default();
+        for (number, text) in (0..).zip(texts) {
+            let length = u32::try_from(text.len()).unwrap();
+            packed.push(Numbered { number, at: 0, length }, text.as_bytes());
+        }
+        packed
+    }
+
+    fn texts(packed: &Packed<Numbered>) -> Vec<(u64, &str)> {
+        packed.iter().map(|(row, text)| (row.number, std::str::from_utf8(text).unwrap())).collect()
+    }
+
+    #[test]
+    fn rows_come_back_from_their_bytes() {
+        for of in [&[][..], &["a"], &["ad1", "ad1", "", "ad2", "ad1"], &["", "long enough"]] {
+            let packed = packed(of);
+            let mut bytes = Vec::new();
+            packed.into_bytes(&mut bytes);
+            assert_eq!(bytes.len(), packed.length_in_bytes());
+            assert_eq!(bytes.len() % 8, 0);
+            let back = Packed::from_bytes(BytesMut::from(bytes).freeze());
+            assert_eq!(texts(&back), texts(&packed));
+            assert_eq!(texts(&back).iter().map(|(_, text)| *text).collect::<Vec<_>>(), of);
+        }
+    }
+
+    #[test]
+    fn a_text_that_comes_again_is_held_once() {
+        assert_eq!(packed(&["ad1", "ad1", "ad2"]).texts, b"ad1ad2");
+    }
+}
