@@ -22,6 +22,8 @@ pub mod match_filters;
 mod names;
 pub mod options;
 pub mod partition;
+#[cfg(test)]
+mod random;
 pub mod rank;
 pub mod settle;
 pub mod split;
