@@ -12,6 +12,11 @@
 //!
 //! Keeps each cell until its minute is beyond the horizon and all that was learnt of it is told.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "the fast engine is joined to the graph next"))]
+pub(crate) mod minutes;
+#[cfg_attr(not(test), expect(dead_code, reason = "the fast engine is joined to the graph next"))]
+pub(crate) mod sealed;
+
 use differential_dataflow::AsCollection;
 use differential_dataflow::Hashable;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;

@@ -23,6 +23,8 @@ mod names;
 pub mod options;
 pub mod packed;
 pub mod partition;
+#[cfg(test)]
+mod random;
 pub mod rank;
 pub mod settle;
 pub mod split;
