@@ -18,21 +18,25 @@ use differential_dataflow::Hashable;
 use serde::{Deserialize, Serialize};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
-use timely::dataflow::operators::Capability;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::operator::{Operator, empty};
 use timely::dataflow::operators::vec::{Broadcast, Map};
 
 use crate::count::Change;
 use crate::filter::FilterId;
-use crate::gauge::{Gauge, Gauges};
+use crate::gauge::Gauges;
 use crate::held::{Held, open_from};
 use crate::horizon::{Advance, Horizon};
 use crate::options::{Emit, Options};
 use crate::time::{Epoch, Minute};
 use crate::windows::{Group, Ranked, Windows};
 use crate::{Stream, Updates};
+
+mod boards;
+pub(crate) mod fast;
+mod simple;
+mod worker;
+
+use worker::{Grown, Lists, rank_worker};
 
 /// A list as it is told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -50,8 +54,22 @@ pub fn rank<'scope>(
     options: &Options,
     gauges: &Gauges,
 ) -> Updates<'scope, List> {
-    let opened = opened(changes.clone(), options);
-    let parts = rank_worker(changes, opened, advances.clone(), options, gauges.minutes.clone());
+    let windows = Windows::new(&options.windows, options.top);
+    let grown = changes.inner.map(|(change, epoch, _)| (epoch, change));
+    rank_by(windows, grown, advances, options, gauges)
+}
+
+/// The lists that each epoch tells, of what `grown` says, each worker's made by `lists`.
+fn rank_by<'scope, L: Lists>(
+    lists: L,
+    grown: Stream<'scope, (Epoch, L::Grown)>,
+    advances: Stream<'scope, Advance>,
+    options: &Options,
+    gauges: &Gauges,
+) -> Updates<'scope, List> {
+    let opened = opened(grown.clone(), options);
+    let minutes_held = gauges.minutes.clone();
+    let parts = rank_worker(lists, grown, opened, advances.clone(), options, minutes_held);
     rank_all(parts, advances, options)
 }
 
@@ -59,20 +77,32 @@ pub fn rank<'scope>(
 type Opened = (Epoch, Minute, FilterId);
 
 /// The first click of each minute and filter, told to all workers if lists of open minutes are.
-fn opened<'scope>(changes: Updates<'scope, Change>, options: &Options) -> Stream<'scope, Opened> {
+fn opened<'scope, G: Grown>(
+    grown: Stream<'scope, (Epoch, G)>,
+    options: &Options,
+) -> Stream<'scope, Opened> {
     if options.emit == Emit::Final {
-        return empty(changes.scope());
+        return empty(grown.scope());
     }
     let mut known: BTreeSet<(Minute, FilterId)> = BTreeSet::new();
-    let opened = changes.inner.flat_map(move |(Change { cell, .. }, epoch, _)| {
+    let opened = grown.flat_map(move |(epoch, grown)| {
         // To forget one is to tell it again, which does no harm.
         while known.len() > 100_000 {
             known.pop_first();
         }
-        let first = known.insert((cell.minute, cell.filter));
-        first.then_some((epoch, cell.minute, cell.filter))
+        let minute = grown.minute();
+        let first = grown.filters().into_iter().filter(|filter| known.insert((minute, *filter)));
+        let first: Vec<FilterId> = first.collect();
+        first.into_iter().map(move |filter| (epoch, minute, filter))
     });
     opened.broadcast()
+}
+
+/// A worker's part of a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Part {
+    worker: usize,
+    list: List,
 }
 
 /// A list of all workers.

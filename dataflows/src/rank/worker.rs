@@ -1,35 +1,102 @@
-/// A worker's part of a list.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Part {
-    worker: usize,
-    list: List,
+//! The first round of `rank`: the lists over the ads of one worker.
+//!
+//! When a list is made, put right and told is decided here, for both engines; the lists themselves
+//! are those of [`Lists`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+use crate::filter::FilterId;
+use crate::gauge::Gauge;
+use crate::held::{Held, open_from};
+use crate::horizon::{Advance, Horizon};
+use crate::options::Options;
+use crate::rank::{List, Opened, Part};
+use crate::time::{Epoch, Minute};
+use crate::windows::{Group, Ranked};
+use crate::{Stream, Updates};
+
+/// Cells of one minute that grew at one epoch.
+pub(super) trait Grown: Clone + 'static {
+    /// Their minute.
+    fn minute(&self) -> Minute;
+
+    /// The filters that they are of.
+    fn filters(&self) -> Vec<FilterId>;
+}
+
+/// The lists of a worker: the simple windows, or the boards of the fast engine.
+pub(super) trait Lists: 'static {
+    /// What they learn.
+    type Grown: Grown;
+
+    /// Learns what an epoch brings.
+    fn learn(&mut self, grown: &[Self::Grown]);
+
+    /// Puts right the lists of `filter` and `ends` that hold a cell of `grown`; tells which changed.
+    fn correct(
+        &mut self,
+        grown: &Self::Grown,
+        filter: FilterId,
+        ends: &[Minute],
+        changed: impl FnMut(Group),
+    );
+
+    /// Makes the lists of `filters` that end with `end`.
+    fn evaluate(&mut self, end: Minute, filters: &BTreeSet<FilterId>);
+
+    /// Whether the longest window that ends with `end` has a click.
+    fn has_clicks(&self, end: Minute) -> bool;
+
+    /// The list of `group`, empty if it never had an ad.
+    fn list(&self, group: Group) -> Vec<Ranked>;
+
+    /// The filters and windows that have a list which ends with `end`.
+    fn groups(&self, end: Minute) -> Vec<Group>;
+
+    /// Drops the lists that end before `minute`, and the counts that no later list needs.
+    fn forget_before(&mut self, minute: Minute);
+
+    /// Minutes held.
+    fn minutes_held(&self) -> usize;
 }
 
 /// What a told epoch brings to a worker.
-#[derive(Default)]
-struct Work {
-    changes: Vec<Change>,
+struct Work<G> {
+    grown: Vec<G>,
     opened: BTreeSet<(Minute, FilterId)>,
 }
 
-/// The lists over the ads of this worker.
-fn rank_worker<'scope>(
-    changes: Updates<'scope, Change>,
+impl<G> Default for Work<G> {
+    fn default() -> Work<G> {
+        Work { grown: Vec::new(), opened: BTreeSet::new() }
+    }
+}
+
+/// The lists over the ads of this worker, made by `lists` from what `grown` says.
+pub(super) fn rank_worker<'scope, L: Lists>(
+    lists: L,
+    grown: Stream<'scope, (Epoch, L::Grown)>,
     opened: Stream<'scope, Opened>,
     advances: Stream<'scope, Advance>,
     options: &Options,
     minutes_held: Gauge,
 ) -> Updates<'scope, Part> {
-    let scope = changes.scope();
+    let scope = grown.scope();
     let worker = scope.index();
     let mut builder = OperatorBuilder::new("RankWorker".to_owned(), scope);
-    let mut changes = builder.new_input(changes.inner, Pipeline);
+    let mut grown = builder.new_input(grown, Pipeline);
     let mut opened = builder.new_input(opened, Pipeline);
     let mut advances = builder.new_input(advances, Pipeline);
     let (output, parts) = builder.new_output();
     let mut output = OutputBuilder::<Epoch, Builder<Part>>::from(output);
-    let mut ranking = Ranking::new(options);
-    let mut work = Held::<Work>::new();
+    let mut ranking = Ranking { lists, opened: BTreeSet::new(), options: options.clone() };
+    let mut work = Held::<Work<L::Grown>>::new();
     let mut horizon = Horizon::default();
     builder.build(move |_| {
         move |frontiers| {
@@ -40,10 +107,10 @@ fn rank_worker<'scope>(
                     work.at(epoch, &time).opened.insert((minute, filter));
                 }
             });
-            changes.for_each(|time, data| {
+            grown.for_each(|time, data| {
                 let Some(time) = time.retain_least(0) else { return };
-                for (change, epoch, _) in data.drain(..) {
-                    work.at(epoch, &time).changes.push(change);
+                for (epoch, grown) in data.drain(..) {
+                    work.at(epoch, &time).grown.push(grown);
                 }
             });
             let open = frontiers.iter().map(open_from).min().expect("there are three inputs");
@@ -54,63 +121,54 @@ fn rank_worker<'scope>(
                 _ => Minute(u32::MAX),
             };
             let mut output = output.activate();
-            while let Some((epoch, time, Work { changes, opened })) = work.take_closed(open) {
-                let held = ranking.windows.minutes_held() as u64;
-                let told = ranking.take(epoch, &changes, opened, last);
-                ranking.wake(epoch, &changes, last, &time, &mut work);
+            while let Some((epoch, time, Work { grown, opened })) = work.take_closed(open) {
+                let held = ranking.lists.minutes_held() as u64;
+                let told = ranking.take(epoch, &grown, opened, last);
+                ranking.wake(epoch, &grown, last, &time, &mut work);
                 let told = told.into_iter().map(|group| {
-                    let ads = ranking.windows.list(group).to_vec();
+                    let ads = ranking.lists.list(group);
                     (Part { worker, list: List { group, ads } }, epoch, 1)
                 });
                 output.session_with_builder(&time).give_iterator(told);
                 let learnt = epoch.saturating_sub(ranking.options.told_within()) + 1;
                 ranking.forget_before(horizon.first_minute(learnt, &ranking.options));
                 minutes_held.sub(held);
-                minutes_held.add(ranking.windows.minutes_held() as u64);
+                minutes_held.add(ranking.lists.minutes_held() as u64);
             }
         }
     });
     Updates::new(parts)
 }
 
-/// A worker's windows, and which lists of theirs are told.
-struct Ranking {
-    windows: Windows,
+/// A worker's lists, and which of theirs are told.
+struct Ranking<L> {
+    lists: L,
     /// Minutes and filters whose lists are told before the minute settles.
     opened: BTreeSet<(Minute, FilterId)>,
     options: Options,
 }
 
-impl Ranking {
-    fn new(options: &Options) -> Ranking {
-        Ranking {
-            windows: Windows::new(&options.windows, options.top),
-            opened: BTreeSet::new(),
-            options: options.clone(),
-        }
-    }
-
+impl<L: Lists> Ranking<L> {
     /// Learns what `epoch` brings; the groups whose lists it tells, up to minute `last`.
     fn take(
         &mut self,
         epoch: Epoch,
-        changes: &[Change],
+        grown: &[L::Grown],
         opened: BTreeSet<(Minute, FilterId)>,
         last: Minute,
     ) -> BTreeSet<Group> {
         let mut told = BTreeSet::new();
-        for Change { cell, clicks, was } in changes {
-            self.windows.add(cell, clicks - was);
-        }
-        for Change { cell, .. } in changes {
-            let ends = cell.minute.0..cell.minute.plus(self.options.window_max()).0;
-            let ends: Vec<Minute> = ends
-                .map(Minute)
-                .filter(|end| *end <= last && self.has_lists(*end, cell.filter, epoch))
-                .collect();
-            self.windows.correct(cell, &ends, |group| {
-                told.insert(group);
-            });
+        self.lists.learn(grown);
+        for grown in grown {
+            let minute = grown.minute();
+            for filter in grown.filters() {
+                let ends = (minute.0..minute.plus(self.options.window_max()).0).map(Minute);
+                let ends = ends.filter(|end| *end <= last && self.has_lists(*end, filter, epoch));
+                let ends: Vec<Minute> = ends.collect();
+                self.lists.correct(grown, filter, &ends, |group| {
+                    told.insert(group);
+                });
+            }
         }
         let unsettled = self.options.first_unsettled(epoch);
         let mut new: BTreeMap<Minute, BTreeSet<FilterId>> = BTreeMap::new();
@@ -124,12 +182,12 @@ impl Ranking {
             let open = self.options.filters.ids();
             let open = open.filter(|filter| !self.opened.contains(&(settled, *filter)));
             new.entry(settled).or_default().extend(open);
-            told.extend(self.windows.groups(settled));
+            told.extend(self.lists.groups(settled));
         }
         for (minute, filters) in new {
-            if self.windows.has_clicks(minute) {
-                self.windows.evaluate(minute, Some(&filters));
-                let groups = self.windows.groups(minute).into_iter();
+            if self.lists.has_clicks(minute) {
+                self.lists.evaluate(minute, &filters);
+                let groups = self.lists.groups(minute).into_iter();
                 told.extend(groups.filter(|(filter, _, _)| filters.contains(filter)));
             }
         }
@@ -145,25 +203,27 @@ impl Ranking {
     fn wake(
         &self,
         epoch: Epoch,
-        changes: &[Change],
+        grown: &[L::Grown],
         last: Minute,
         time: &Capability<Epoch>,
-        work: &mut Held<Work>,
+        work: &mut Held<Work<L::Grown>>,
     ) {
         let next = self.options.first_unsettled(epoch);
         let longest = self.options.window_max();
-        let minutes: BTreeSet<Minute> = changes.iter().map(|change| change.cell.minute).collect();
+        let minutes: BTreeSet<Minute> = grown.iter().map(Grown::minute).collect();
         let ends = minutes.into_iter().filter(|minute| minute.plus(longest) > next);
         let ends = ends.map(|minute| minute.max(next));
-        let after = Some(next).filter(|end| self.windows.has_clicks(*end));
+        let after = Some(next).filter(|end| self.lists.has_clicks(*end));
         for end in ends.chain(after).filter(|end| *end <= last) {
             work.at(self.options.settle(end), time);
         }
     }
 
     fn forget_before(&mut self, minute: Minute) {
-        self.windows.forget_before(minute);
+        self.lists.forget_before(minute);
         self.opened = self.opened.split_off(&(minute, 0));
     }
 }
 
+
+type Builder<D> = CapacityContainerBuilder<Vec<(D, Epoch, isize)>>;
