@@ -5,7 +5,7 @@
 //! had when it settled stays shared with whoever else holds it.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::ops::{RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
 use crate::ads::Name;
@@ -97,7 +97,7 @@ impl Minutes {
     /// Those of some minutes that have a click.
     pub(crate) fn within(
         &self,
-        minutes: RangeInclusive<Minute>,
+        minutes: impl RangeBounds<Minute>,
     ) -> impl DoubleEndedIterator<Item = Minute> {
         self.minutes.range(minutes).map(|(minute, _)| *minute)
     }

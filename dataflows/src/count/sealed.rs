@@ -337,7 +337,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a cell has fewer clicks than u32 in its minute")]
     fn a_count_beyond_u32_is_refused() {
-        let mut one = |clicks| Sealed::from_cells(&mut vec![(0, Name(1), clicks)]);
+        let one = |clicks| Sealed::from_cells(&mut vec![(0, Name(1), clicks)]);
         Sealed::merge(&one(u32::MAX), &one(1));
     }
 }
