@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use clicks_dataflows::options::Engine;
 use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
@@ -160,6 +161,10 @@ pub struct Aggregate {
     #[arg(long)]
     pub no_progress: bool,
 
+    /// How results are computed; both tell the same rows
+    #[arg(long, value_enum, value_name = "ENGINE", default_value_t = EngineName::Fast)]
+    pub engine: EngineName,
+
     /// The workers to run as.
     #[command(flatten)]
     pub cluster: Cluster,
@@ -167,6 +172,24 @@ pub struct Aggregate {
     /// The settings.
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// An engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    /// Differential operators over whole clicks: slow, and the reference
+    Simple,
+    /// Operators of our own over rows of fixed width
+    Fast,
+}
+
+impl From<EngineName> for Engine {
+    fn from(name: EngineName) -> Engine {
+        match name {
+            EngineName::Simple => Engine::Simple,
+            EngineName::Fast => Engine::Fast,
+        }
+    }
 }
 
 /// Arguments of `clicks run`.

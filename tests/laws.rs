@@ -1,5 +1,6 @@
 //! The results are those of the oracle, whatever the workers, the batches and the order of reading.
 
+use clicks_dataflows::options::Engine;
 use proptest::prelude::*;
 
 use crate::support::cases;
@@ -62,13 +63,15 @@ pub fn assert_complete(committed: &Committed, oracle: &Oracle) {
 }
 
 fn hows() -> impl Strategy<Value = How> {
-    let how =
-        (1usize..=4, prop_oneof![Just(1usize), 2..7usize, Just(4096)], any::<bool>(), 0u64..100);
-    how.prop_map(|(workers, batch, reversed, commit_every_ms)| How {
+    let batches = prop_oneof![Just(1usize), 2..7usize, Just(4096)];
+    let engines = prop_oneof![Just(Engine::Fast), Just(Engine::Simple)];
+    let how = (1usize..=4, batches, any::<bool>(), 0u64..100, engines);
+    how.prop_map(|(workers, batch, reversed, commit_every_ms, engine)| How {
         workers,
         batch,
         reversed,
         commit_every_ms,
+        engine,
     })
 }
 
@@ -77,7 +80,10 @@ proptest! {
 
     #[test]
     fn one_worker_tells_what_the_oracle_tells(script in scripts()) {
-        assert_complete(&script.run_as(PLAIN), &oracle::tell(&script, &[]));
+        let oracle = oracle::tell(&script, &[]);
+        for engine in [Engine::Fast, Engine::Simple] {
+            assert_complete(&script.run_as(How { engine, ..PLAIN }), &oracle);
+        }
     }
 
     #[test]

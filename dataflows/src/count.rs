@@ -12,11 +12,6 @@
 //!
 //! Keeps each cell until its minute is beyond the horizon and all that was learnt of it is told.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the fast engine is joined to the graph next"))]
-pub(crate) mod minutes;
-#[cfg_attr(not(test), expect(dead_code, reason = "the fast engine is joined to the graph next"))]
-pub(crate) mod sealed;
-
 use differential_dataflow::AsCollection;
 use differential_dataflow::Hashable;
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
@@ -41,8 +36,10 @@ use crate::options::Options;
 use crate::time::{Epoch, Minute};
 use crate::{Stream, Updates};
 
-mod batch;
+pub(crate) mod batch;
 pub(crate) mod fast;
+pub(crate) mod minutes;
+pub(crate) mod sealed;
 
 /// A cell got clicks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -20,21 +20,25 @@
 //! graph learnt of it and is the timely timestamp. A late click is thus an ordinary update: an old
 //! minute changes at a new epoch.
 
+use std::rc::Rc;
+
 use timely::dataflow::Scope;
+use timely::dataflow::operators::Concat;
 
 use crate::click::Reject;
-use crate::count::{Change, count};
+use crate::count::{self, Change, count};
 use crate::gauge::Gauges;
-use crate::horizon::advances;
+use crate::horizon::{Advance, advances};
 use crate::ingest::{Ingest, ingest};
-use crate::keep_first::{Tally, keep_first};
+use crate::keep_first::arrivals::{PackedArrival, packed};
+use crate::keep_first::{self, Tally, keep_first};
 use crate::match_filters::match_filters;
-use crate::options::Options;
-use crate::rank::{List, rank};
+use crate::options::{Engine, Options};
+use crate::rank::{self, List, rank};
 use crate::settle::settle;
-use crate::split::split;
+use crate::split::{Arrival, split};
 use crate::time::Epoch;
-use crate::{Notes, Updates};
+use crate::{Notes, PackedStream, Stream, Updates};
 
 /// Everything the graph tells the outside world.
 pub struct Outputs<'scope> {
@@ -59,12 +63,46 @@ pub fn assemble<'scope>(
     let (ingest, entries, notes) = ingest(scope, options);
     let advances = advances(notes.clone(), options);
 
-    let (clicks, rejects) = split(entries, advances.clone(), options);
+    let (clicks, rejects) = split(entries.entries, advances.clone(), options);
+    let (counts, ranks, tallies) = match options.engine {
+        Engine::Simple => simple(clicks, advances, options, gauges),
+        Engine::Fast => fast(entries.arrivals, clicks, advances, options, gauges),
+    };
+
+    (ingest, Outputs { counts, ranks, rejects, tallies, notes })
+}
+
+/// What becomes of clicks: changed counts, lists, tallies.
+type Told<'scope> = (Updates<'scope, Change>, Updates<'scope, List>, Updates<'scope, Tally>);
+
+/// The stages as differential operators over whole clicks.
+fn simple<'scope>(
+    clicks: Updates<'scope, Arrival>,
+    advances: Stream<'scope, Advance>,
+    options: &Options,
+    gauges: &Gauges,
+) -> Told<'scope> {
     let (clicks, tallies) = keep_first(clicks, advances.clone(), options, gauges);
     let cells = match_filters(clicks, &options.filters);
     let cells = settle(cells, options);
     let counts = count(cells, advances.clone(), options, gauges);
     let ranks = rank(counts.clone(), advances, options, gauges);
+    (counts, ranks, tallies)
+}
 
-    (ingest, Outputs { counts, ranks, rejects, tallies, notes })
+/// The same stages over rows of fixed width, the first three of them as one.
+fn fast<'scope>(
+    arrivals: PackedStream<'scope, PackedArrival>,
+    lifted: Updates<'scope, Arrival>,
+    advances: Stream<'scope, Advance>,
+    options: &Options,
+    gauges: &Gauges,
+) -> Told<'scope> {
+    let arrivals = arrivals.concat(packed(lifted, options));
+    let (cells, tallies) =
+        keep_first::fast::keep_first(arrivals, advances.clone(), options, gauges);
+    let (counts, ads) = count::fast::count(cells, advances.clone(), options);
+    let changes = count::fast::changes(counts.clone(), Rc::clone(&ads), options, gauges);
+    let ranks = rank::fast::rank(counts, ads, advances, options, gauges);
+    (changes, ranks, tallies)
 }

@@ -19,11 +19,12 @@ use timely::dataflow::operators::ActivateCapability;
 use timely::dataflow::operators::core::unordered_input::{UnorderedHandle, UnorderedInput};
 
 use crate::decode::{Decoder, SchemaError};
+use crate::keep_first::arrivals::{Arrivals, PackedArrival};
 use crate::options::Options;
 use crate::partition::{Note, Partition, Start};
 use crate::split::Entry;
 use crate::time::{Epoch, Millis};
-use crate::{Notes, Updates};
+use crate::{Notes, PackedStream, Updates};
 
 /// A record of a log.
 #[derive(Clone, Copy, Debug)]
@@ -47,19 +48,39 @@ pub struct Ingest {
     options: Options,
 }
 
-/// Where entries and notes go in.
+/// Where arrivals, entries and notes go in.
 pub(crate) struct Handles {
-    entries: Handle<(Entry, Epoch, isize)>,
-    notes: Handle<Note>,
+    arrivals: Handle<Arrivals>,
+    entries: Handle<Vec<(Entry, Epoch, isize)>>,
+    notes: Handle<Vec<Note>>,
 }
 
-type Handle<D> = UnorderedHandle<Epoch, CapacityContainerBuilder<Vec<D>>>;
+type Handle<C> = UnorderedHandle<Epoch, CapacityContainerBuilder<C>>;
+
+/// Records that have not been sent, all of one epoch.
+#[derive(Default)]
+pub(crate) struct Unsent {
+    /// Clicks of the fast engine that nothing has lifted.
+    pub(crate) arrivals: Arrivals,
+    /// All others.
+    pub(crate) entries: Vec<(Entry, Epoch, isize)>,
+}
 
 impl Handles {
-    /// Sends all `entries`, which are of the epoch of `rights`.
-    pub(crate) fn send(&mut self, entries: &mut Vec<(Entry, Epoch, isize)>, rights: &Rights) {
+    /// Sends what is `unsent`, which is of the epoch of `rights`.
+    pub(crate) fn send(&mut self, unsent: &mut Unsent, rights: &Rights) {
+        let Unsent { arrivals, entries } = unsent;
         if !entries.is_empty() {
             self.entries.activate().session(&rights.entries).give_iterator(entries.drain(..));
+        }
+        self.send_arrivals(arrivals, rights);
+    }
+
+    /// Sends `arrivals`, which are of the epoch of `rights`.
+    pub(crate) fn send_arrivals(&mut self, arrivals: &mut Arrivals, rights: &Rights) {
+        if !arrivals.is_empty() {
+            self.arrivals.activate().session(&rights.arrivals).give_container(arrivals);
+            arrivals.clear();
         }
     }
 
@@ -69,9 +90,10 @@ impl Handles {
     }
 }
 
-/// The right to speak at an epoch, on both streams.
+/// The right to speak at an epoch, on all streams.
 #[derive(Clone)]
 pub(crate) struct Rights {
+    arrivals: ActivateCapability<Epoch>,
     entries: ActivateCapability<Epoch>,
     notes: ActivateCapability<Epoch>,
 }
@@ -84,27 +106,38 @@ impl Rights {
 
     /// Gives up the epochs before `epoch`.
     pub(crate) fn downgrade(&mut self, epoch: Epoch) {
+        self.arrivals.downgrade(&epoch);
         self.entries.downgrade(&epoch);
         self.notes.downgrade(&epoch);
     }
+}
+
+/// Records as they enter the graph.
+pub struct Entries<'scope> {
+    /// Clicks of the fast engine at the epoch of their own partition's clock.
+    pub arrivals: PackedStream<'scope, PackedArrival>,
+    /// All others.
+    pub entries: Updates<'scope, Entry>,
 }
 
 /// Opens the graph to the records of this worker's partitions.
 pub fn ingest<'scope>(
     scope: Scope<'scope, Epoch>,
     options: &Options,
-) -> (Ingest, Updates<'scope, Entry>, Notes<'scope>) {
+) -> (Ingest, Entries<'scope>, Notes<'scope>) {
+    let ((arrivals, arrivals_right), arrival_stream) = scope.new_unordered_input();
     let ((entries, entries_right), entry_stream) = scope.new_unordered_input();
     let ((notes, notes_right), note_stream) = scope.new_unordered_input();
-    let mut spare = Rights { entries: entries_right, notes: notes_right };
+    let mut spare = Rights { arrivals: arrivals_right, entries: entries_right, notes: notes_right };
     spare.downgrade(options.epoch(0));
     let ingest = Ingest {
-        handles: Handles { entries, notes },
+        handles: Handles { arrivals, entries, notes },
         spare: Some(spare),
         partitions: BTreeMap::new(),
         options: options.clone(),
     };
-    (ingest, Updates::new(entry_stream), note_stream)
+    let entries = Entries { arrivals: arrival_stream, entries: Updates::new(entry_stream) };
+    (ingest, entries, note_stream)
 }
 
 impl Ingest {

@@ -36,8 +36,7 @@ pub mod windows;
 pub type Stream<'scope, D> = StreamVec<'scope, time::Epoch, D>;
 
 /// A stream of the graph, of rows of fixed width and their texts.
-pub type PackedStream<'scope, R> =
-    timely::dataflow::Stream<'scope, time::Epoch, packed::Packed<R>>;
+pub type PackedStream<'scope, R> = timely::dataflow::Stream<'scope, time::Epoch, packed::Packed<R>>;
 
 /// A collection of the graph: data, the epoch of each, and how many.
 pub type Updates<'scope, D> = VecCollection<'scope, time::Epoch, D, isize>;

@@ -13,6 +13,16 @@ pub enum Emit {
     Changes,
 }
 
+/// How it is computed; what is told is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// By differential operators over whole clicks: the reference.
+    Simple,
+    /// By operators of our own over rows of fixed width.
+    #[default]
+    Fast,
+}
+
 /// The options of the graph; all workers have the same.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -38,6 +48,8 @@ pub struct Options {
     pub top: usize,
     /// The first minute that is told; earlier clicks are skipped.
     pub from: Minute,
+    /// How it is computed.
+    pub engine: Engine,
 }
 
 impl Options {

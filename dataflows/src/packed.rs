@@ -51,6 +51,12 @@ impl<R: Row> Packed<R> {
         self.rows.push(row.with_text_at(at));
     }
 
+    /// Takes all rows out; what they took stays for others.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.texts.clear();
+    }
+
     /// The rows, each with its text.
     pub fn iter(&self) -> Iter<'_, R> {
         Iter { rows: self.rows.iter(), texts: &self.texts }
@@ -126,8 +132,7 @@ impl<R: Row> SizableContainer for Packed<R> {
         if self.rows.capacity() == 0 {
             if let Some(stash) = stash.take() {
                 *self = stash;
-                self.rows.clear();
-                self.texts.clear();
+                self.clear();
             }
             self.rows.reserve(Self::ROWS);
         }

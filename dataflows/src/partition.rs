@@ -16,8 +16,9 @@ use crate::click::{Coordinates, Reason, Refusal, Reject};
 use crate::clock::Clock;
 use crate::decode::{Decoder, SchemaError, check_length};
 use crate::horizon::Advance;
-use crate::ingest::{Handles, Record, Rights};
-use crate::options::Options;
+use crate::ingest::{Handles, Record, Rights, Unsent};
+use crate::keep_first::arrivals::pack;
+use crate::options::{Engine, Options};
 use crate::split::{Arrival, Entry};
 use crate::time::{Epoch, Millis};
 
@@ -120,8 +121,8 @@ pub struct Partition {
     next: u64,
     /// The greatest event time of its clicks.
     reach: Millis,
-    /// Entries of the current epoch that have not been sent.
-    unsent: Vec<(Entry, Epoch, isize)>,
+    /// Records of the current epoch that have not been sent.
+    unsent: Unsent,
     /// Records of the current epoch.
     records: u64,
     /// The offset of the record that last moved the clock.
@@ -148,7 +149,7 @@ impl Partition {
             lift: 0,
             next: start.offset,
             reach: start.clock.clock,
-            unsent: Vec::new(),
+            unsent: Unsent::default(),
             records: 0,
             moved_by: 0,
             behind: None,
@@ -240,19 +241,41 @@ impl Partition {
         self.clock = clock;
         self.behind = self.behind.max(late);
         let at = Coordinates { partition: self.number, offset: record.offset };
-        let entry = match found {
+        match found {
             Ok(click) => {
                 self.reach = self.reach.max(click.event_ms);
-                match epoch > own {
-                    true => Entry::Lifted(Arrival { at, click }, record.value.to_vec()),
-                    false => Entry::Click(Arrival { at, click }),
-                }
+                self.add(Arrival { at, click }, epoch, own, record.value, options, handles);
             }
-            Err(refusal) => Entry::Reject(Reject::new(at, refusal, record.value, record.bytes)),
-        };
-        self.unsent.push((entry, epoch, 1));
+            Err(refusal) => {
+                let reject = Reject::new(at, refusal, record.value, record.bytes);
+                self.unsent.entries.push((Entry::Reject(reject), epoch, 1));
+            }
+        }
         self.records += 1;
         self.next = record.offset + 1;
+    }
+
+    /// Adds a click, whose own clock gives the epoch `own`, to what is sent next.
+    fn add(
+        &mut self,
+        arrival: Arrival,
+        epoch: Epoch,
+        own: Epoch,
+        bytes: &[u8],
+        options: &Options,
+        handles: &mut Handles,
+    ) {
+        if epoch > own {
+            self.unsent.entries.push((Entry::Lifted(arrival, bytes.to_vec()), epoch, 1));
+        } else if options.engine == Engine::Simple {
+            self.unsent.entries.push((Entry::Click(arrival), epoch, 1));
+        } else {
+            let arrivals = &mut self.unsent.arrivals;
+            pack(arrivals, arrival.at, &arrival.click, epoch, &options.filters);
+            if arrivals.is_full() {
+                handles.send_arrivals(arrivals, &self.rights);
+            }
+        }
     }
 
     /// Takes note that it has been read up to before `next`, its true end if `at_end`.

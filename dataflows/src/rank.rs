@@ -12,9 +12,6 @@
 //!
 //! Keeps what [`Windows`] keeps, and of each list the workers' parts and what was told last.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the fast engine is joined to the graph next"))]
-pub(crate) mod boards;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use differential_dataflow::Hashable;

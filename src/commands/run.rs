@@ -124,6 +124,7 @@ pub(super) fn drive(
     progress: Progress,
 ) -> Result<ExitCode, Failure> {
     job.communication = aggregate.cluster.communication();
+    job.options.engine = aggregate.engine.into();
     let several = aggregate.cluster.hosts.len() > 1;
     if several {
         // While it waits for others nothing has been read: a signal ends it at once.

@@ -25,7 +25,7 @@ use std::fs;
 
 use clicks_dataflows::decode::{Fields, Format, Identity, Schema};
 use clicks_dataflows::filter::{Filter, Filters};
-use clicks_dataflows::options::{Emit, Options};
+use clicks_dataflows::options::{Emit, Engine, Options};
 use clicks_dataflows::time::{Millis, Minute};
 
 use crate::cli::ConfigArgs;
@@ -190,6 +190,7 @@ fn options(settings: &Settings, filters: Filters) -> Options {
         windows: settings.numbers("job.windows").iter().map(narrow).collect(),
         top: narrow(&settings.number("job.top")) as usize,
         from: Minute(0),
+        engine: Engine::default(),
     }
 }
 

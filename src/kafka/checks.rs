@@ -206,6 +206,7 @@ mod tests {
             windows: vec![1, 60],
             top,
             from: clicks_dataflows::time::Minute(0),
+            engine: clicks_dataflows::options::Engine::Fast,
         }
     }
 

@@ -15,7 +15,7 @@ use clicks_dataflows::decode::{Decoder, Fields, Format, Identity, Schema};
 use clicks_dataflows::filter::{Filter, Filters, Predicates};
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::ledger::Commit;
-use clicks_dataflows::options::{Emit, Options};
+use clicks_dataflows::options::{Emit, Engine, Options};
 use clicks_dataflows::time::Minute;
 use timely::CommunicationConfig;
 
@@ -35,10 +35,12 @@ pub struct How {
     pub reversed: bool,
     /// How often it commits, by the test's clock.
     pub commit_every_ms: u64,
+    pub engine: Engine,
 }
 
 /// One worker that takes all there is.
-pub const PLAIN: How = How { workers: 1, batch: 4096, reversed: false, commit_every_ms: 0 };
+pub const PLAIN: How =
+    How { workers: 1, batch: 4096, reversed: false, commit_every_ms: 0, engine: Engine::Fast };
 
 /// What a run left behind.
 pub struct Committed {
@@ -102,7 +104,7 @@ impl Script {
 
 /// The job that runs `script`, whose results lie on `disk`.
 pub fn job(script: &Script, disk: &ForgetfulDisk, arrivals: &Arc<Arrivals>, how: How) -> Job {
-    let options = options(&script.settings);
+    let options = Options { engine: how.engine, ..options(&script.settings) };
     let (source, clock) = (Arc::clone(arrivals), Arc::clone(arrivals));
     Job {
         name: JOB.to_owned(),
@@ -175,6 +177,7 @@ pub fn options(settings: &Settings) -> Options {
         windows: settings.windows.clone(),
         top: settings.top,
         from: Minute(0),
+        engine: Engine::default(),
     }
 }
 

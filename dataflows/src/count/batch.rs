@@ -103,8 +103,8 @@ impl Batcher<PackedCells> for CellBatcher {
         while let Some((first, _)) = cells.peek().copied() {
             let minutes = self.waiting.entry(first.epoch).or_default();
             let waiting = minutes.entry(Minute(first.minute)).or_default();
-            while let Some((cell, ad)) = cells
-                .next_if(|(next, _)| (next.epoch, next.minute) == (first.epoch, first.minute))
+            while let Some((cell, ad)) =
+                cells.next_if(|(next, _)| (next.epoch, next.minute) == (first.epoch, first.minute))
             {
                 // The cells of an ad come one after the other, with one text.
                 let known = last.filter(|(of, _)| std::ptr::eq(*of, ad));
@@ -232,12 +232,7 @@ impl TraceReader for CountTrace {
 impl Trace for CountTrace {
     fn new(_: OperatorInfo, _: Option<Logger>, _: Option<Activator>) -> CountTrace {
         let start = || Antichain::from_elem(0);
-        CountTrace {
-            spans: VecDeque::new(),
-            upper: start(),
-            logical: start(),
-            physical: start(),
-        }
+        CountTrace { spans: VecDeque::new(), upper: start(), logical: start(), physical: start() }
     }
 
     fn exert(&mut self) {}

@@ -9,7 +9,7 @@ use std::ops::{RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
 use crate::ads::Name;
-use crate::count::sealed::{Column, Sealed, scramble, unscramble};
+use crate::count::sealed::{Column, Sealed, unscramble};
 use crate::held::Table;
 use crate::time::Minute;
 

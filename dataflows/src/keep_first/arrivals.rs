@@ -4,12 +4,18 @@
 //! to travel: a row of fixed width, and the ad's id as text.
 
 use bytemuck::{Pod, Zeroable};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::ads;
 use crate::click::{Click, Coordinates};
 use crate::filter::Filters;
+use crate::options::Options;
 use crate::packed::{Packed, Row};
+use crate::split::Arrival;
 use crate::time::Epoch;
+use crate::{PackedStream, Updates};
 
 /// A click, and where and when it came.
 #[repr(C)]
@@ -86,6 +92,29 @@ impl Row for PackedArrival {
     fn with_text_at(self, text_at: u32) -> PackedArrival {
         PackedArrival { text_at, ..self }
     }
+}
+
+/// Whole clicks as rows.
+pub fn packed<'scope>(
+    clicks: Updates<'scope, Arrival>,
+    options: &Options,
+) -> PackedStream<'scope, PackedArrival> {
+    let filters = options.filters.clone();
+    clicks.inner.unary::<CapacityContainerBuilder<Arrivals>, _, _, _>(
+        Pipeline,
+        "Pack",
+        move |_, _| {
+            move |clicks, output| {
+                clicks.for_each(|time, data| {
+                    let mut arrivals = Arrivals::default();
+                    for (Arrival { at, click }, epoch, _) in data.drain(..) {
+                        pack(&mut arrivals, at, &click, epoch, &filters);
+                    }
+                    output.session(&time).give_container(&mut arrivals);
+                });
+            }
+        },
+    )
 }
 
 /// Adds a click to `arrivals`.

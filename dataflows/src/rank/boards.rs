@@ -78,6 +78,13 @@ impl Boards {
         Boards { shape, boards: BTreeMap::new(), costs: Costs::default() }
     }
 
+    /// Whether it matters to some sum that cells of `minute` grew; learns that they did.
+    pub(crate) fn touches(&mut self, minute: Minute, filter: u32) -> bool {
+        let Some(board) = self.boards.get_mut(&filter) else { return false };
+        board.bounds.clear();
+        board.end.is_some_and(|end| minute <= end)
+    }
+
     /// Learns that a cell grew, once for each cell of those that the minutes got.
     pub(crate) fn grew(&mut self, growth: &Growth) {
         if let Some(board) = self.boards.get_mut(&growth.filter) {

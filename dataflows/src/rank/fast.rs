@@ -102,7 +102,7 @@ impl Lists for FastLists {
         }
         for grown in grown {
             for place in grown.added.filters() {
-                if self.boards.watch(grown.minute, place) {
+                if self.boards.touches(grown.minute, place) {
                     let growths = FastLists::growths(&self.minutes, grown, place);
                     growths.for_each(|growth| self.boards.grew(&growth));
                 }

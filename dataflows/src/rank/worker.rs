@@ -225,5 +225,4 @@ impl<L: Lists> Ranking<L> {
     }
 }
 
-
 type Builder<D> = CapacityContainerBuilder<Vec<(D, Epoch, isize)>>;
