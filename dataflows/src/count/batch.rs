@@ -89,7 +89,7 @@ impl CellBatcher {
 
     /// The first minute of which a cell may be told at `upper` or later.
     fn first_minute(&self, upper: Epoch) -> Minute {
-        let learnt = (upper + 1).saturating_sub(self.options.told_within());
+        let learnt = upper.saturating_sub(self.options.told_within());
         let first = self.horizon.borrow_mut().first_minute(learnt, &self.options);
         first.min(self.options.first_unsettled(upper))
     }
