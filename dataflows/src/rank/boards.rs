@@ -157,8 +157,11 @@ impl Boards {
                 None => {}
             }
         }
+        let first = first.minus(longest - 1);
+        // Minutes that are forgotten free the names of their ads.
+        self.boards.values_mut().for_each(|board| board.drop_before(first));
         self.boards.retain(|_, board| board.end.is_some() || !board.lists.is_empty());
-        first.minus(longest - 1)
+        first
     }
 
     /// Ads that are tracked.
@@ -180,6 +183,11 @@ impl Boards {
 impl Shape {
     fn longest(&self) -> u32 {
         self.lengths.last().copied().expect("there is a window")
+    }
+
+    /// Minutes through which ads are tracked.
+    fn span(&self) -> u32 {
+        self.longest().saturating_mul(2)
     }
 
     /// The clicks at the last place of a list; zero if it has room.
@@ -390,6 +398,6 @@ mod tests {
             costs.add(run);
         }
         println!("{costs:?}");
-        assert!(costs.tracked > 1000 && costs.full_scans > 1000 && costs.rebuilt > 1000);
+        assert!(costs.tracked > 1000 && costs.full_scans > 1000 && costs.summed > 1000);
     }
 }

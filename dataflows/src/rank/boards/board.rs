@@ -7,10 +7,11 @@
 //! unseen            2   +   1   +   2     the most that any other ad can have
 //! ```
 //!
-//! An ad that is not tracked is below the bar in every minute of the longest window. Counts are
-//! integers, so the sum of the bars, less one each, bounds its clicks. A list of tracked ads whose
-//! last has more is exact; otherwise the window is summed in full. Any bar of at least one is
-//! right; bars only steer how many ads are tracked and how often a window is summed.
+//! An ad that is not tracked is below the bar in every minute of the span, which is longer than the
+//! longest window, so that late clicks find bars too. Counts are integers, so the sum of the bars,
+//! less one each, bounds its clicks. A list of tracked ads whose last has more is exact; otherwise
+//! the window is summed in full. Any bar of at least one is right; bars only steer how many ads are
+//! tracked and how often a window is summed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -32,7 +33,7 @@ pub(super) struct Board {
     pub(super) filter: u32,
     /// The end of the sums, if there are any.
     pub(super) end: Option<Minute>,
-    /// Of each minute of the longest window, from the end back.
+    /// Of each minute of the span, from the end back.
     bars: VecDeque<u64>,
     pub(super) tracked: Tracked,
     /// Ads that reached a bar but are not tracked yet.
@@ -54,17 +55,17 @@ pub(super) struct Board {
 pub(crate) struct Costs {
     /// From the sums of tracked ads.
     pub(crate) tracked: u64,
-    /// By summing a window in full, as tracked ads did not suffice.
+    /// By summing a longer window in full, as tracked ads did not suffice.
     pub(crate) full_scans: u64,
-    /// By summing a window in full, as there were no sums near.
-    pub(crate) rebuilt: u64,
+    /// By summing a window that is short, or for which there were no sums.
+    pub(crate) summed: u64,
 }
 
 impl Costs {
     pub(super) fn add(&mut self, more: Costs) {
         self.tracked += more.tracked;
         self.full_scans += more.full_scans;
-        self.rebuilt += more.rebuilt;
+        self.summed += more.summed;
     }
 }
 
@@ -96,10 +97,19 @@ impl Board {
         self.bounds.clear();
     }
 
+    /// Forgets the ads that reached no bar since `minute`.
+    pub(super) fn drop_before(&mut self, minute: Minute) {
+        if let Some(before) = minute.0.checked_sub(1) {
+            self.tracked.drop_until(Minute(before));
+        }
+    }
+
     /// Learns that a cell has more clicks.
     pub(super) fn grew(&mut self, growth: &Growth) {
         let Growth { minute, name, clicks, was, .. } = *growth;
-        self.bounds.clear();
+        if !self.bounds.is_empty() {
+            self.bounds.clear();
+        }
         let (Some(end), Some(bar)) = (self.end, self.bar(minute)) else { return };
         let Some(slot) = self.tracked.find(name) else {
             if clicks >= bar {
@@ -117,18 +127,20 @@ impl Board {
 
     /// Makes the lists that end with `end`; tells how.
     pub(super) fn evaluate(&mut self, Counted { minutes, ads }: Counted, end: Minute) -> Costs {
+        let windows = self.shape.lengths.len() as u64;
         let lists = match self.end {
             Some(last) if end < last => {
-                self.costs.rebuilt += 1;
+                self.costs.summed += windows;
                 self.scan_all(minutes, ads, end)
             }
-            Some(last) if end.0 - last.0 <= self.shape.longest() => {
+            // The first minute may have hardly begun when its bar was chosen: it gets another.
+            Some(last) if last > self.since && end.0 - last.0 <= self.shape.longest() => {
                 self.track_crossed(minutes);
                 (last.0..end.0).for_each(|_| self.slide(minutes));
                 self.list(minutes, ads, end)
             }
             _ => {
-                self.costs.rebuilt += 1;
+                self.costs.summed += windows;
                 self.rebuild(minutes, ads, end)
             }
         };
@@ -225,16 +237,17 @@ impl Board {
             self.sum_history(slot, name, &history, end);
         }
         self.bars.push_front(bar);
-        self.bars.truncate(self.shape.longest() as usize);
+        self.bars.truncate(self.shape.span() as usize);
         self.end = Some(end);
-        if let Some(left) = end.0.checked_sub(self.shape.longest()) {
+        if let Some(left) = end.0.checked_sub(self.shape.span()) {
             self.tracked.drop_until(Minute(left));
         }
     }
 
     /// The minutes in which an untracked ad may have clicks, with their cells.
     fn history<'a>(&self, minutes: &'a Minutes, end: Minute) -> Vec<(Minute, Vec<Column<'a>>)> {
-        let with_clicks = self.bars.iter().zip(0..).filter(|(bar, _)| **bar > 1);
+        let bars = self.bars.iter().zip(0..self.shape.longest());
+        let with_clicks = bars.filter(|(bar, _)| **bar > 1);
         let known = with_clicks.map(|(_, age)| end.minus(age));
         known.map(|minute| (minute, minutes.columns(minute, self.filter))).collect()
     }
@@ -290,7 +303,12 @@ impl Board {
             let known = minutes.within(window.clone());
             let unseen: u64 = known.map(|minute| self.unseen(minutes, minute)).sum();
             let exact = unseen == 0 || shape.nth(&list) > unseen;
-            *if exact { &mut self.costs.tracked } else { &mut self.costs.full_scans } += 1;
+            let cost = match exact {
+                true => &mut self.costs.tracked,
+                false if *length > 1 => &mut self.costs.full_scans,
+                false => &mut self.costs.summed,
+            };
+            *cost += 1;
             lists.push(if exact { list } else { self.scan(minutes, ads, window) });
         }
         self.nth = lists.iter().map(|list| shape.nth(list)).collect();
@@ -315,11 +333,11 @@ impl Board {
         self.reset();
         let lists = self.scan_all(minutes, ads, end);
         self.nth = lists.iter().map(|list| self.shape.nth(list)).collect();
-        let longest = self.shape.longest();
+        let span = self.shape.span();
         let has_clicks = |minute: &Minute| !minutes.columns(*minute, self.filter).is_empty();
-        let known: Vec<Minute> = minutes.within(window(end, longest)).filter(has_clicks).collect();
+        let known: Vec<Minute> = minutes.within(window(end, span)).filter(has_clicks).collect();
         self.since = known.first().copied().unwrap_or(end);
-        self.bars.resize(longest as usize, 1);
+        self.bars.resize(span as usize, 1);
         for minute in &known {
             let bar = self.choose_bar(minutes, *minute, end);
             self.bars[(end.0 - minute.0) as usize] = bar;
