@@ -7,10 +7,11 @@
 //! unseen            2   +   1   +   2     the most that any other ad can have
 //! ```
 //!
-//! An ad that is not tracked is below the bar in every minute of the longest window. Counts are
-//! integers, so the sum of the bars, less one each, bounds its clicks. A list of tracked ads whose
-//! last has more is exact; otherwise the window is summed in full. Any bar of at least one is
-//! right; bars only steer how many ads are tracked and how often a window is summed.
+//! An ad that is not tracked is below the bar in every minute of the span, which is longer than the
+//! longest window, so that late clicks find bars too. Counts are integers, so the sum of the bars,
+//! less one each, bounds its clicks. A list of tracked ads whose last has more is exact; otherwise
+//! the window is summed in full. Any bar of at least one is right; bars only steer how many ads are
+//! tracked and how often a window is summed.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
@@ -18,10 +19,9 @@ use std::rc::Rc;
 
 use crate::ads::{Ads, Name};
 use crate::count::minutes::Minutes;
-use crate::count::sealed::Column;
 use crate::held::Table;
 use crate::rank::boards::bounds::Bounds;
-use crate::rank::boards::largest::{Largest, Nth, Place};
+use crate::rank::boards::largest::{Largest, Place};
 use crate::rank::boards::tracked::Tracked;
 use crate::rank::boards::{Counted, Growth, Shape};
 use crate::time::Minute;
@@ -32,15 +32,15 @@ pub(super) struct Board {
     pub(super) filter: u32,
     /// The end of the sums, if there are any.
     pub(super) end: Option<Minute>,
-    /// Of each minute of the longest window, from the end back.
-    bars: VecDeque<u64>,
+    /// Of each minute of the span, from the end back.
+    pub(super) bars: VecDeque<u64>,
     pub(super) tracked: Tracked,
     /// Ads that reached a bar but are not tracked yet.
-    crossed: Vec<(Name, Minute)>,
+    pub(super) crossed: Vec<(Name, Minute)>,
     /// The first minute known.
-    since: Minute,
+    pub(super) since: Minute,
     /// The clicks at the last place of the last list, by window.
-    nth: Vec<u64>,
+    pub(super) nth: Vec<u64>,
     pub(super) lists: BTreeMap<Minute, Vec<Vec<Place>>>,
     /// Derived from all of this, by minute.
     pub(super) bounds: BTreeMap<Minute, Bounds>,
@@ -54,17 +54,17 @@ pub(super) struct Board {
 pub(crate) struct Costs {
     /// From the sums of tracked ads.
     pub(crate) tracked: u64,
-    /// By summing a window in full, as tracked ads did not suffice.
+    /// By summing a longer window in full, as tracked ads did not suffice.
     pub(crate) full_scans: u64,
-    /// By summing a window in full, as there were no sums near.
-    pub(crate) rebuilt: u64,
+    /// By summing a window that is short, or for which there were no sums.
+    pub(crate) summed: u64,
 }
 
 impl Costs {
     pub(super) fn add(&mut self, more: Costs) {
         self.tracked += more.tracked;
         self.full_scans += more.full_scans;
-        self.rebuilt += more.rebuilt;
+        self.summed += more.summed;
     }
 }
 
@@ -96,10 +96,19 @@ impl Board {
         self.bounds.clear();
     }
 
+    /// Forgets the ads that reached no bar since `minute`.
+    pub(super) fn drop_before(&mut self, minute: Minute) {
+        if let Some(before) = minute.0.checked_sub(1) {
+            self.tracked.drop_until(Minute(before));
+        }
+    }
+
     /// Learns that a cell has more clicks.
     pub(super) fn grew(&mut self, growth: &Growth) {
         let Growth { minute, name, clicks, was, .. } = *growth;
-        self.bounds.clear();
+        if !self.bounds.is_empty() {
+            self.bounds.clear();
+        }
         let (Some(end), Some(bar)) = (self.end, self.bar(minute)) else { return };
         let Some(slot) = self.tracked.find(name) else {
             if clicks >= bar {
@@ -117,18 +126,20 @@ impl Board {
 
     /// Makes the lists that end with `end`; tells how.
     pub(super) fn evaluate(&mut self, Counted { minutes, ads }: Counted, end: Minute) -> Costs {
+        let windows = self.shape.lengths.len() as u64;
         let lists = match self.end {
             Some(last) if end < last => {
-                self.costs.rebuilt += 1;
+                self.costs.summed += windows;
                 self.scan_all(minutes, ads, end)
             }
-            Some(last) if end.0 - last.0 <= self.shape.longest() => {
+            // The first minute may have hardly begun when its bar was chosen: it gets another.
+            Some(last) if last > self.since && end.0 - last.0 <= self.shape.longest() => {
                 self.track_crossed(minutes);
                 (last.0..end.0).for_each(|_| self.slide(minutes));
                 self.list(minutes, ads, end)
             }
             _ => {
-                self.costs.rebuilt += 1;
+                self.costs.summed += windows;
                 self.rebuild(minutes, ads, end)
             }
         };
@@ -149,132 +160,6 @@ impl Board {
         self.bar(minute).map_or(most, |bar| most.min(bar - 1))
     }
 
-    /// Tracks the ads that grew to a bar.
-    pub(super) fn track_crossed(&mut self, minutes: &Minutes) {
-        let Some(end) = self.end.filter(|_| !self.crossed.is_empty()) else { return };
-        let mut crossed = std::mem::take(&mut self.crossed);
-        crossed.sort_unstable();
-        crossed.dedup();
-        let history = self.history(minutes, end);
-        for of_ad in crossed.chunk_by(|a, b| a.0 == b.0) {
-            let (name, last) = *of_ad.last().expect("a chunk is not empty");
-            let slot = self.tracked.track(name, last);
-            self.sum_history(slot, name, &history, end);
-            // History leaves out the minutes in which only ads that crossed have clicks.
-            for (_, minute) in of_ad {
-                if self.bar(*minute) == Some(1) {
-                    let clicks = minutes.clicks(*minute, self.filter, name);
-                    self.add_to(slot, *minute, end, clicks);
-                }
-            }
-        }
-    }
-
-    /// Moves the end of the sums on by one minute.
-    fn slide(&mut self, minutes: &Minutes) {
-        let last = self.end.expect("sums that slide have an end");
-        let end = last.plus(1);
-        let bar = self.choose_bar(minutes, end, last);
-        let entering = minutes.columns(end, self.filter);
-        let left = |length: &u32| {
-            let left = end.0.checked_sub(*length);
-            left.map_or(Vec::new(), |left| minutes.columns(Minute(left), self.filter))
-        };
-        let leaving: Vec<Vec<Column>> = self.shape.lengths.iter().map(left).collect();
-        let cells: usize = entering.iter().chain(leaving.iter().flatten()).map(Column::len).sum();
-        // A look-up costs as much as a few steps through a column.
-        let few = self.tracked.len() * 8 < cells;
-        if few {
-            for (name, sums) in self.tracked.iter_mut() {
-                let new = clicks_in(&entering, name);
-                for (sum, left) in sums.iter_mut().zip(&leaving) {
-                    *sum = *sum + new - clicks_in(left, name);
-                }
-            }
-        } else {
-            for (at, left) in leaving.iter().enumerate() {
-                for (name, clicks) in left.iter().flat_map(Column::cells) {
-                    if let Some(slot) = self.tracked.find(name) {
-                        self.tracked.sums_mut(slot)[at] -= u64::from(clicks);
-                    }
-                }
-            }
-        }
-        let mut new = Vec::new();
-        minutes.cells(end, self.filter, |name, clicks| {
-            if few && clicks < bar {
-                return;
-            }
-            match self.tracked.find(name) {
-                Some(slot) => {
-                    if !few {
-                        self.tracked.sums_mut(slot).iter_mut().for_each(|sum| *sum += clicks);
-                    }
-                    if clicks >= bar {
-                        self.tracked.raise(slot, end);
-                    }
-                }
-                None if clicks >= bar => new.push((name, clicks)),
-                None => {}
-            }
-        });
-        let history = self.history(minutes, last);
-        for (name, clicks) in new {
-            let slot = self.tracked.track(name, end);
-            self.add_to(slot, end, end, clicks);
-            self.sum_history(slot, name, &history, end);
-        }
-        self.bars.push_front(bar);
-        self.bars.truncate(self.shape.longest() as usize);
-        self.end = Some(end);
-        if let Some(left) = end.0.checked_sub(self.shape.longest()) {
-            self.tracked.drop_until(Minute(left));
-        }
-    }
-
-    /// The minutes in which an untracked ad may have clicks, with their cells.
-    fn history<'a>(&self, minutes: &'a Minutes, end: Minute) -> Vec<(Minute, Vec<Column<'a>>)> {
-        let with_clicks = self.bars.iter().zip(0..).filter(|(bar, _)| **bar > 1);
-        let known = with_clicks.map(|(_, age)| end.minus(age));
-        known.map(|minute| (minute, minutes.columns(minute, self.filter))).collect()
-    }
-
-    /// Adds what `history` has of an ad to its sums.
-    fn sum_history(
-        &mut self,
-        slot: usize,
-        name: Name,
-        history: &[(Minute, Vec<Column>)],
-        end: Minute,
-    ) {
-        for (minute, columns) in history {
-            self.add_to(slot, *minute, end, clicks_in(columns, name));
-        }
-    }
-
-    /// Adds clicks of `minute` to the sums over the windows to `end` that contain it.
-    fn add_to(&mut self, slot: usize, minute: Minute, end: Minute, clicks: u64) {
-        for (sum, length) in self.tracked.sums_mut(slot).iter_mut().zip(&self.shape.lengths) {
-            *sum += if minute.plus(*length) > end { clicks } else { 0 };
-        }
-    }
-
-    /// The bar of a new minute, after lists that ended with `last`.
-    fn choose_bar(&self, minutes: &Minutes, minute: Minute, last: Minute) -> u64 {
-        let cells = |minute| minutes.columns(minute, self.filter).iter().map(Column::len).sum();
-        let (own, before): (usize, usize) = (cells(minute), cells(minute.minus(1)));
-        // A minute that has hardly begun will be like the one before it.
-        let like = if own * 2 < before { minute.minus(1) } else { minute };
-        let mut nth = Nth::new(self.shape.top);
-        minutes.cells(like, self.filter, |_, clicks| nth.offer(clicks));
-        let is_full = |length: u32| self.since.plus(length) <= last.plus(1);
-        let own = nth.finish() / if is_full(self.shape.longest()) { 1 } else { 2 };
-        let windows = self.shape.lengths.iter().zip(&self.nth);
-        let longer = windows.filter(|(length, _)| **length > 1 && is_full(**length));
-        let bars = longer.map(|(length, nth)| nth * 3 / 5 / u64::from(*length) + 1);
-        bars.fold(own, u64::min).max(1)
-    }
-
     /// The lists that end with the sums.
     fn list(&mut self, minutes: &Minutes, ads: &Ads, end: Minute) -> Vec<Vec<Place>> {
         let shape = Rc::clone(&self.shape);
@@ -290,7 +175,12 @@ impl Board {
             let known = minutes.within(window.clone());
             let unseen: u64 = known.map(|minute| self.unseen(minutes, minute)).sum();
             let exact = unseen == 0 || shape.nth(&list) > unseen;
-            *if exact { &mut self.costs.tracked } else { &mut self.costs.full_scans } += 1;
+            let cost = match exact {
+                true => &mut self.costs.tracked,
+                false if *length > 1 => &mut self.costs.full_scans,
+                false => &mut self.costs.summed,
+            };
+            *cost += 1;
             lists.push(if exact { list } else { self.scan(minutes, ads, window) });
         }
         self.nth = lists.iter().map(|list| shape.nth(list)).collect();
@@ -305,49 +195,13 @@ impl Board {
     }
 
     /// The lists that end with `end`, from all cells.
-    fn scan_all(&self, minutes: &Minutes, ads: &Ads, end: Minute) -> Vec<Vec<Place>> {
+    pub(super) fn scan_all(&self, minutes: &Minutes, ads: &Ads, end: Minute) -> Vec<Vec<Place>> {
         let windows = self.shape.lengths.iter().map(|length| window(end, *length));
         windows.map(|window| self.scan(minutes, ads, window)).collect()
-    }
-
-    /// Begins anew with sums that end with `end`; the lists there.
-    fn rebuild(&mut self, minutes: &Minutes, ads: &Ads, end: Minute) -> Vec<Vec<Place>> {
-        self.reset();
-        let lists = self.scan_all(minutes, ads, end);
-        self.nth = lists.iter().map(|list| self.shape.nth(list)).collect();
-        let longest = self.shape.longest();
-        let has_clicks = |minute: &Minute| !minutes.columns(*minute, self.filter).is_empty();
-        let known: Vec<Minute> = minutes.within(window(end, longest)).filter(has_clicks).collect();
-        self.since = known.first().copied().unwrap_or(end);
-        self.bars.resize(longest as usize, 1);
-        for minute in &known {
-            let bar = self.choose_bar(minutes, *minute, end);
-            self.bars[(end.0 - minute.0) as usize] = bar;
-            minutes.cells(*minute, self.filter, |name, clicks| {
-                if clicks >= bar {
-                    self.tracked.track(name, *minute);
-                }
-            });
-        }
-        for minute in known {
-            for (name, clicks) in
-                minutes.columns(minute, self.filter).iter().flat_map(Column::cells)
-            {
-                if let Some(slot) = self.tracked.find(name) {
-                    self.add_to(slot, minute, end, clicks.into());
-                }
-            }
-        }
-        self.end = Some(end);
-        lists
     }
 }
 
 /// The minutes of the window of that length which ends with `end`.
 pub(super) fn window(end: Minute, length: u32) -> RangeInclusive<Minute> {
     end.minus(length - 1)..=end
-}
-
-fn clicks_in(columns: &[Column], name: Name) -> u64 {
-    columns.iter().map(|column| u64::from(column.clicks(name))).sum()
 }
