@@ -141,6 +141,7 @@ impl Sealed {
     }
 
     /// Bytes held, about.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         self.len() * 8 + self.spans.len() * size_of::<Span>()
     }

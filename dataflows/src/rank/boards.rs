@@ -175,11 +175,13 @@ impl Boards {
     }
 
     /// Ads that are tracked.
+    #[cfg(test)]
     pub(crate) fn tracked(&self) -> usize {
         self.boards.values().map(|board| board.tracked.len()).sum()
     }
 
     /// How the lists were made.
+    #[cfg(test)]
     pub(crate) fn costs(&self) -> Costs {
         self.costs
     }
