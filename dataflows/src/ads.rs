@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn names_are_free_after_their_last_use() {
         let mut ads = Ads::default();
-        let mut name = |ads: &mut Ads, number: u64, until| {
+        let name = |ads: &mut Ads, number: u64, until| {
             let id = number.to_string();
             ads.name(&id, hash(&id), until)
         };
