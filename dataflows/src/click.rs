@@ -1,6 +1,6 @@
 //! What a record turns out to be: a click, or a reject with its reason.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -72,6 +72,52 @@ impl Click {
     /// The minute in which it happened.
     pub fn minute(&self) -> Minute {
         Minute::of(self.event_ms)
+    }
+}
+
+/// A click that borrows from its record: the same fields, and no allocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClickRef<'a> {
+    /// When the click happened.
+    pub event_ms: Millis,
+    /// The ad that was clicked; see [`AdId`].
+    pub ad: Cow<'a, str>,
+    /// Who clicked.
+    pub user: Option<Cow<'a, str>>,
+    /// From which address.
+    pub ip: Option<IpAddr>,
+    /// From which country.
+    pub country: Option<Cow<'a, str>>,
+    /// As that of [`Click`].
+    pub identity: Option<u128>,
+    /// The log time that the record itself states.
+    pub log_time: Option<Millis>,
+}
+
+impl From<&ClickRef<'_>> for Click {
+    fn from(click: &ClickRef<'_>) -> Click {
+        Click {
+            event_ms: click.event_ms,
+            ad: AdId::from(&*click.ad),
+            user: click.user.as_deref().map(Into::into),
+            ip: click.ip,
+            country: click.country.as_deref().map(Into::into),
+            identity: click.identity,
+        }
+    }
+}
+
+impl<'a> From<&'a Click> for ClickRef<'a> {
+    fn from(click: &'a Click) -> ClickRef<'a> {
+        ClickRef {
+            event_ms: click.event_ms,
+            ad: Cow::Borrowed(click.ad.as_str()),
+            user: click.user.as_deref().map(Cow::Borrowed),
+            ip: click.ip,
+            country: click.country.as_deref().map(Cow::Borrowed),
+            identity: click.identity,
+            log_time: None,
+        }
     }
 }
 

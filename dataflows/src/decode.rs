@@ -8,10 +8,11 @@
 //! word. Where a record has several faults, the first field's is told, in the order of
 //! [`Fields`]: ad, time, user, address, country, click id, log time, then the identity's others.
 
-use crate::click::{AdId, Click, RECORD_BYTES_MAX, Reason, Refusal};
+use crate::click::{Click, ClickRef, RECORD_BYTES_MAX, Reason, Refusal};
 use crate::time::Millis;
 
 mod csv;
+mod flat;
 mod identity;
 mod json;
 mod schema;
@@ -19,7 +20,7 @@ mod slots;
 mod token;
 mod value;
 
-use identity::{Known, Part, Piece};
+use identity::{Form, Known, Part, Piece};
 pub use schema::{Fields, Format, Identity, Schema, SchemaError};
 use slots::Slots;
 use value::Value;
@@ -41,10 +42,14 @@ pub struct Decoded {
     pub log_time: Option<Millis>,
 }
 
+/// Slots of most schemas, whose values are held without an allocation.
+const FEW: usize = 12;
+
 /// How values are found in a record.
 #[derive(Clone, Debug)]
 enum Reader {
-    Json(json::Names),
+    /// Perhaps a shortcut, and what decides where it gives up.
+    Json(Option<flat::Names>, json::Names),
     /// The slot of each column, once they are known.
     Csv(Option<Vec<Option<usize>>>),
 }
@@ -59,7 +64,10 @@ impl Decoder {
         schema.check()?;
         let slots = Slots::new(schema);
         let reader = match &schema.format {
-            Format::Json => Reader::Json(json::Names::new(slots.names.iter().map(String::as_str))),
+            Format::Json => {
+                let names = || slots.names.iter().map(String::as_str);
+                Reader::Json(flat::Names::new(names()), json::Names::new(names()))
+            }
             Format::Csv { columns } => {
                 Reader::Csv(columns.as_ref().map(|columns| slots.columns(columns)))
             }
@@ -86,7 +94,32 @@ impl Decoder {
         Ok(Decoder { reader, ..self.clone() })
     }
 
-    /// The click that `bytes` are.
+    /// The same decoder without its shortcut for records of the common shape; for tests that hold
+    /// the two against each other.
+    #[must_use]
+    pub fn without_shortcut(&self) -> Decoder {
+        let mut decoder = self.clone();
+        if let Reader::Json(flat, _) = &mut decoder.reader {
+            *flat = None;
+        }
+        decoder
+    }
+
+    /// The click that `bytes` are, on its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::read`].
+    ///
+    /// # Panics
+    ///
+    /// When the decoder needs a header.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
+        let click = self.read(bytes)?;
+        Ok(Decoded { click: Click::from(&click), log_time: click.log_time })
+    }
+
+    /// The click that `bytes` are, borrowing from them: most clicks are read without an allocation.
     ///
     /// # Errors
     ///
@@ -95,31 +128,44 @@ impl Decoder {
     /// # Panics
     ///
     /// When the decoder needs a header.
-    pub fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
-        let values = self.values(bytes)?;
-        let value = |slot: Option<usize>| slot.map_or(&Value::Absent, |slot| &values[slot]);
-        let known = Known {
-            ad: value(self.slots.ad_id).as_ad("ad_id")?,
-            event_ms: value(self.slots.click_timestamp).as_event_time("click_timestamp")?,
-            user: value(self.slots.user_id).as_text("user_id")?,
-            ip: value(self.slots.ip).as_ip("ip")?,
-            country: value(self.slots.country).as_text("country")?,
-            click_id: value(self.slots.click_id).as_text("click_id")?,
-            log_time: value(self.slots.log_time).as_log_time("log_time")?,
-        };
-        let click = Click {
-            event_ms: known.event_ms,
-            ad: AdId::from(known.ad),
-            user: known.user.map(Into::into),
-            ip: known.ip,
-            country: known.country.map(Into::into),
-            identity: self.identity(&known, &values)?,
-        };
-        Ok(Decoded { click, log_time: known.log_time })
+    pub fn read<'a>(&self, bytes: &'a [u8]) -> Result<ClickRef<'a>, Refusal> {
+        let mut few = [const { Value::Absent }; FEW];
+        match few.get_mut(..self.slots.names.len()) {
+            Some(values) => self.read_by(bytes, values),
+            None => self.read_by(bytes, &mut vec![Value::Absent; self.slots.names.len()]),
+        }
     }
 
-    /// The values of all slots.
-    fn values<'a>(&self, bytes: &'a [u8]) -> Result<Vec<Value<'a>>, Refusal> {
+    /// Reads a click by way of the `values` of all slots, none of which is there yet.
+    fn read_by<'a>(
+        &self,
+        bytes: &'a [u8],
+        values: &mut [Value<'a>],
+    ) -> Result<ClickRef<'a>, Refusal> {
+        self.find(bytes, values)?;
+        let value = |slot: Option<usize>| slot.map_or(&Value::Absent, |slot| &values[slot]);
+        let ad = value(self.slots.ad_id).as_ad("ad_id")?;
+        let event_ms = value(self.slots.click_timestamp).as_event_time("click_timestamp")?;
+        let user = value(self.slots.user_id).as_text("user_id")?;
+        let ip = value(self.slots.ip).as_ip("ip")?;
+        let country = value(self.slots.country).as_text("country")?;
+        let click_id = value(self.slots.click_id).as_text("click_id")?;
+        let log_time = value(self.slots.log_time).as_log_time("log_time")?;
+        let known = Known {
+            event_ms,
+            ad: &ad,
+            user: user.as_deref(),
+            ip,
+            country: country.as_deref(),
+            click_id: click_id.as_deref(),
+            log_time,
+        };
+        let identity = self.identity(&known, values)?;
+        Ok(ClickRef { event_ms, ad, user, ip, country, identity, log_time })
+    }
+
+    /// Finds the values of all slots.
+    fn find<'a>(&self, bytes: &'a [u8], values: &mut [Value<'a>]) -> Result<(), Refusal> {
         check_length(bytes.len() as u64)?;
         let malformed = |detail| Refusal { reason: Reason::Malformed, detail };
         if bytes.is_empty() {
@@ -127,16 +173,20 @@ impl Decoder {
         }
         let text = std::str::from_utf8(bytes)
             .map_err(|error| malformed(format!("not UTF-8 at byte {}", error.valid_up_to())))?;
-        let mut values = vec![Value::Absent; self.slots.names.len()];
         match &self.reader {
-            Reader::Json(names) => json::read(text, names, &mut values),
+            Reader::Json(flat, names) => {
+                if flat.as_ref().is_some_and(|flat| flat::read(text, flat, values).is_some()) {
+                    return Ok(());
+                }
+                values.fill(Value::Absent);
+                json::read(text, names, values)
+            }
             Reader::Csv(columns) => {
                 let columns = columns.as_ref().expect("a header comes before the rows under it");
-                csv::read(without_line_end(text), columns, &mut values)
+                csv::read(without_line_end(text), columns, values)
             }
         }
-        .map_err(malformed)?;
-        Ok(values)
+        .map_err(malformed)
     }
 
     fn identity(&self, known: &Known<'_>, values: &[Value<'_>]) -> Result<Option<u128>, Refusal> {
@@ -145,9 +195,10 @@ impl Decoder {
             Identity::None => return Ok(None),
             Identity::Of(_) => {}
         }
-        let mut pieces = Vec::with_capacity(self.slots.identity.len());
+        let (mut form, mut complete) = (Form::listed(), true);
         for part in &self.slots.identity {
-            pieces.push(match part {
+            let other;
+            let piece = match part {
                 Part::Ad => Some(Piece::Text(known.ad)),
                 Part::Time => Some(Piece::Time(known.event_ms)),
                 Part::User => known.user.map(Piece::Text),
@@ -155,11 +206,18 @@ impl Decoder {
                 Part::Country => known.country.map(Piece::Text),
                 Part::ClickId => known.click_id.map(Piece::Text),
                 Part::LogTime => known.log_time.map(Piece::Time),
-                Part::Other(slot, name) => values[*slot].as_text(name)?.map(Piece::Text),
-            });
+                Part::Other(slot, name) => {
+                    other = values[*slot].as_text(name)?;
+                    other.as_deref().map(Piece::Text)
+                }
+            };
+            match piece {
+                Some(piece) => form.push(piece),
+                // The parts after it may still be at fault.
+                None => complete = false,
+            }
         }
-        let pieces: Option<Vec<Piece<'_>>> = pieces.into_iter().collect();
-        Ok(pieces.map(|pieces| identity::listed(pieces.into_iter())))
+        Ok(complete.then(|| form.hash()))
     }
 }
 
@@ -179,158 +237,7 @@ pub(crate) fn check_length(bytes: u64) -> Result<(), Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod agree;
 
-    fn decoder(schema: Schema) -> Decoder {
-        Decoder::new(&schema).unwrap()
-    }
-
-    fn strings(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
-    }
-
-    /// A click as `ad time user ip country log`, a refusal as `reason detail`.
-    fn shown(decoder: &Decoder, record: impl AsRef<[u8]>) -> String {
-        match decoder.decode(record.as_ref()) {
-            Ok(Decoded { click, log_time }) => format!(
-                "{} {} {:?} {:?} {:?} {log_time:?}",
-                click.ad, click.event_ms, click.user, click.ip, click.country
-            ),
-            Err(refusal) => format!("{} {}", refusal.reason.as_str(), refusal.detail),
-        }
-    }
-
-    const WHOLE: &str =
-        "ad001 1609459201000 Some(\"user 1\") Some(207.148.22.22) Some(\"USA\") None";
-
-    #[test]
-    fn objects_are_clicks() {
-        let decoder = decoder(Schema::default());
-        for (record, expected) in [
-            (
-                r#"{"ad_id":"ad001","click_timestamp":"2021-01-01 00:00:01","user_id":"user 1","ip":"207.148.22.22","country":"USA","more":[{}]}"#,
-                WHOLE,
-            ),
-            (
-                r#"{"ad_id":7,"click_timestamp":0,"user_id":null,"ip":"","log_time":"x"}"#,
-                "7 0 None None None None",
-            ),
-            (r#"{"ad_id":"a","click_timestamp":1,"ad_id":"b"}"#, "b 1 None None None None"),
-            (
-                r#"{"ad_id":"a","click_timestamp":true,"click_timestamp":"1"}"#,
-                "a 1 None None None None",
-            ),
-        ] {
-            assert_eq!(shown(&decoder, record), expected);
-        }
-    }
-
-    #[test]
-    fn what_is_no_click_says_why() {
-        let decoder = decoder(Schema::default());
-        for (record, expected) in [
-            ("", "malformed empty"),
-            ("null", "malformed not an object at byte 0"),
-            (r#"{"ad_id":"a","click_timestamp":1} x"#, "malformed more than an object at byte 34"),
-            ("{}", "missing_field ad_id: missing"),
-            (r#"{"ad_id":"a","click_timestamp":""}"#, "missing_field click_timestamp: missing"),
-            (r#"{"ad_id":1.5,"click_timestamp":[]}"#, "bad_field ad_id: a fraction is no text"),
-            (r#"{"click_timestamp":[]}"#, "missing_field ad_id: missing"),
-            (
-                r#"{"ip":1,"user_id":{},"ad_id":"a","click_timestamp":1}"#,
-                "bad_field user_id: an object is no text",
-            ),
-            (
-                r#"{"ad_id":"a","click_timestamp":1,"click_id":[]}"#,
-                "bad_field click_id: an array is no text",
-            ),
-        ] {
-            assert_eq!(shown(&decoder, record), expected);
-        }
-        assert_eq!(shown(&decoder, b"{\"ad_id\":\"\xff\"}"), "malformed not UTF-8 at byte 10");
-    }
-
-    #[test]
-    fn a_record_of_more_than_a_mebibyte_is_too_large() {
-        let decoder = decoder(Schema::default());
-        let mut record = br#"{"ad_id":"a","click_timestamp":1}"#.to_vec();
-        record.resize(RECORD_BYTES_MAX, b' ');
-        assert_eq!(shown(&decoder, &record), "a 1 None None None None");
-        record.push(b' ');
-        assert_eq!(shown(&decoder, &record), "too_large 1048577 bytes are more than 1048576");
-    }
-
-    #[test]
-    fn fields_are_read_under_their_names_in_the_input() {
-        let fields = Fields {
-            ad_id: "app".into(),
-            ip: "device.ip".into(),
-            user_id: String::new(),
-            log_time: "seen.at".into(),
-            ..Fields::default()
-        };
-        let decoder = decoder(Schema { fields, ..Schema::default() });
-        let record = r#"{"app":"a","click_timestamp":1,"user_id":"u","ip":"x","device":{"ip":"::1"},"seen":{"at":9}}"#;
-        assert_eq!(shown(&decoder, record), "a 1 None Some(::1) None Some(9)");
-        let record = r#"{"app":"a","click_timestamp":1,"seen":{"at":-1}}"#;
-        assert_eq!(shown(&decoder, record), "a 1 None None None None");
-    }
-
-    #[test]
-    fn rows_are_clicks() {
-        let columns = strings(&["ad_id", "click_timestamp", "user_id", "ip", "country"]);
-        let format = Format::Csv { columns: Some(columns) };
-        let decoder = decoder(Schema { format, ..Schema::default() });
-        let row = "ad001, 2021-01-01 00:00:01, user 1, 207.148.22.22, USA";
-        assert!(!decoder.needs_header());
-        assert_eq!(shown(&decoder, row), WHOLE);
-        assert_eq!(shown(&decoder, format!("{row}\r\n")), WHOLE);
-        assert_eq!(shown(&decoder, "7,60,,\"\", "), "7 60 None None None None");
-        assert_eq!(shown(&decoder, "7,60,,"), "malformed 4 columns instead of 5");
-        assert_eq!(shown(&decoder, ",60,,,"), "missing_field ad_id: missing");
-    }
-
-    #[test]
-    fn a_header_names_the_columns() {
-        let mut schema = Schema { format: Format::Csv { columns: None }, ..Schema::default() };
-        schema.fields.ip = "device.ip".into();
-        let headless = decoder(schema);
-        assert!(headless.needs_header());
-        let decoder = headless.with_header(b"device.ip,x,click_timestamp, ad_id\n").unwrap();
-        assert!(!decoder.needs_header());
-        assert_eq!(shown(&decoder, "1.2.3.4,,5,a"), "a 5 None Some(1.2.3.4) None None");
-        for (header, fault) in [
-            ("ad_id", "click_timestamp: there is no column \"click_timestamp\""),
-            ("ad_id,ad_id", "two columns are named \"ad_id\""),
-            ("\"ad_id", "the header is no row: an open quotation mark"),
-        ] {
-            let refused = headless.with_header(header.as_bytes()).unwrap_err();
-            assert_eq!(refused.to_string(), fault);
-        }
-    }
-
-    #[test]
-    fn listed_identities_hold_canonical_values() {
-        let names = strings(&["page", "ip", "click_timestamp"]);
-        let listed = decoder(Schema { identity: Identity::Of(names), ..Schema::default() });
-        let identity = |page: &str, ip: &str, time: &str| {
-            let record =
-                format!(r#"{{"ad_id":"a","page":{page},"ip":"{ip}","click_timestamp":{time}}}"#);
-            listed.decode(record.as_bytes()).map(|decoded| decoded.click.identity)
-        };
-        let one = identity("7", "::ffff:1.2.3.4", "\"1970-01-01T00:00:01Z\"").unwrap();
-        assert!(one.is_some());
-        assert_eq!(identity("\"7\"", "1.2.3.4", "1000"), Ok(one));
-        assert_ne!(identity("8", "1.2.3.4", "1000"), Ok(one));
-        assert_eq!(identity("null", "1.2.3.4", "1000"), Ok(None));
-        assert_eq!(identity("7", "", "1000"), Ok(None));
-        let fault = identity("[]", "1.2.3.4", "1000").unwrap_err();
-        assert_eq!(fault.detail, "page: an array is no text");
-
-        let none = decoder(Schema { identity: Identity::None, ..Schema::default() });
-        let record = br#"{"ad_id":"a","click_timestamp":1,"click_id":"c"}"#;
-        assert_eq!(none.decode(record).unwrap().click.identity, None);
-        assert!(decoder(Schema::default()).decode(record).unwrap().click.identity.is_some());
-    }
-}
+#[cfg(test)]
+mod tests;

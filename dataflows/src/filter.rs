@@ -5,15 +5,18 @@
 //! and passes `not`. Filter 0 takes every click and is always there.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use compact_str::CompactString;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::click::Click;
+use crate::click::{Click, ClickRef};
 
+mod index;
 mod text;
 
+use index::Index;
 pub use text::FilterError;
 use text::{FilterText, PredicatesText};
 
@@ -46,10 +49,18 @@ pub struct Predicates {
 }
 
 /// All filters of a job, by number.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Filters {
     filters: Vec<Filter>,
     compiled: Vec<Compiled>,
+    index: Arc<Index>,
+}
+
+impl Default for Filters {
+    /// Filter 0 alone.
+    fn default() -> Filters {
+        Filters { filters: Vec::new(), compiled: Vec::new(), index: Arc::new(Index::new(&[])) }
+    }
 }
 
 impl Filters {
@@ -66,8 +77,9 @@ impl Filters {
         if let Some(twice) = filters.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(FilterError::Twice(twice[0].id));
         }
-        let compiled = filters.iter().map(Compiled::new).collect();
-        Ok(Filters { filters, compiled })
+        let compiled: Vec<_> = filters.iter().map(Compiled::new).collect();
+        let index = Arc::new(Index::new(&compiled));
+        Ok(Filters { filters, compiled, index })
     }
 
     /// The numbers of all filters, ascending.
@@ -81,37 +93,42 @@ impl Filters {
         std::iter::once(0).chain(matching.map(|filter| filter.id))
     }
 
-    /// The places of the filters that `click` matches, in the order of their numbers; filter 0 is
-    /// the first.
-    pub fn places(&self, click: &Click) -> impl Iterator<Item = u32> {
-        let matching = (1..).zip(&self.compiled).filter(|(_, filter)| filter.matches(click));
-        std::iter::once(0).chain(matching.map(|(place, _)| place))
-    }
-
-    /// Whether a word has a bit for each place.
+    /// Whether a word has a bit for each filter.
     pub fn fit_a_word(&self) -> bool {
-        self.count() <= 64
+        self.index.words() == 1
     }
 
-    /// The places of the filters that `click` matches, a bit for each; they must fit a word.
-    pub fn word(&self, click: &Click) -> u64 {
-        self.places(click).fold(0, |word, place| word | 1 << place)
-    }
-
-    /// The number of the filter at `place`.
+    /// The number of the filter at `place` among [`Filters::ids`].
     pub fn id_at(&self, place: u32) -> FilterId {
-        place.checked_sub(1).map_or(0, |at| self.compiled[at as usize].id)
+        place.checked_sub(1).map_or(0, |at| self.filters[at as usize].id)
     }
 
-    /// The place of the filter `id`.
+    /// The place of the filter `id` among [`Filters::ids`].
     pub fn place_of(&self, id: FilterId) -> u32 {
-        let before = self.compiled.partition_point(|filter| filter.id < id);
+        let before = self.filters.partition_point(|filter| filter.id < id);
         u32::from(id > 0) + u32::try_from(before).expect("there are fewer filters than u32")
     }
 
-    /// How many filters there are, filter 0 included.
-    pub fn count(&self) -> usize {
-        1 + self.compiled.len()
+    /// The places among [`Filters::ids`] of the filters that `click` matches, a bit for each: bit 0
+    /// is every click.
+    ///
+    /// # Panics
+    ///
+    /// When there are more than 64, filter 0 among them.
+    pub fn bits(&self, click: &ClickRef<'_>) -> u64 {
+        assert!(self.index.words() == 1, "there are more filters than bits");
+        self.index.matching(click).next().expect("a set has a word")
+    }
+
+    /// Calls `take` with the place among [`Filters::ids`] of each filter that `click` matches,
+    /// ascending.
+    pub fn for_each_match(&self, click: &ClickRef<'_>, mut take: impl FnMut(u32)) {
+        for (first, mut word) in (0..).step_by(64).zip(self.index.matching(click)) {
+            while word != 0 {
+                take(first + word.trailing_zeros());
+                word &= word - 1;
+            }
+        }
     }
 
     /// What the meaning of the results depends on: filters by number, values sorted, no names.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::click::{Coordinates, Reason, Refusal, Reject};
+use crate::click::{ClickRef, Coordinates, Reason, Refusal, Reject};
 use crate::clock::Clock;
 use crate::decode::{Decoder, SchemaError, check_length};
 use crate::horizon::Advance;
@@ -20,7 +20,7 @@ use crate::ingest::{Handles, Record, Rights, Unsent};
 use crate::keep_first::arrivals::pack;
 use crate::options::{Engine, Options};
 use crate::split::{Arrival, Entry};
-use crate::time::{Epoch, Millis};
+use crate::time::{Epoch, Millis, Minute};
 
 /// What a partition tells of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -210,15 +210,15 @@ impl Partition {
     ) {
         let mut clock = self.clock;
         let mut late = None;
-        let decoded = check_length(record.bytes).and_then(|()| self.decoder.decode(record.value));
-        let found = decoded.and_then(|decoded| {
-            let log_time = decoded.log_time.or(record.log_time);
-            let judged = clock.judge(decoded.click.event_ms, log_time, options);
+        let decoded = check_length(record.bytes).and_then(|()| self.decoder.read(record.value));
+        let found = decoded.and_then(|click| {
+            let log_time = click.log_time.or(record.log_time);
+            let judged = clock.judge(click.event_ms, log_time, options);
             if let Err(Refusal { reason: Reason::TooLate, .. }) = judged {
-                let ms = clock.clock - decoded.click.minute().end();
+                let ms = clock.clock - Minute::of(click.event_ms).end();
                 late = Some(Behind { ms, moved_by: self.moved_by });
             }
-            judged.map(|()| decoded.click)
+            judged.map(|()| click)
         });
         let own = options.epoch(clock.clock);
         let unlifted = options.epoch(clock.clock.max(self.lift));
@@ -244,7 +244,10 @@ impl Partition {
         match found {
             Ok(click) => {
                 self.reach = self.reach.max(click.event_ms);
-                self.add(Arrival { at, click }, epoch, own, record.value, options, handles);
+                match epoch > own {
+                    true => self.add_lifted(at, &click, epoch, record.value),
+                    false => self.add(at, &click, epoch, options, handles),
+                }
             }
             Err(refusal) => {
                 let reject = Reject::new(at, refusal, record.value, record.bytes);
@@ -255,26 +258,30 @@ impl Partition {
         self.next = record.offset + 1;
     }
 
-    /// Adds a click, whose own clock gives the epoch `own`, to what is sent next.
+    /// Adds a click that a mark lifts beyond its own clock to what is sent next.
+    fn add_lifted(&mut self, at: Coordinates, click: &ClickRef<'_>, epoch: Epoch, bytes: &[u8]) {
+        let arrival = Arrival { at, click: click.into() };
+        self.unsent.entries.push((Entry::Lifted(arrival, bytes.to_vec()), epoch, 1));
+    }
+
+    /// Adds a click to what is sent next.
     fn add(
         &mut self,
-        arrival: Arrival,
+        at: Coordinates,
+        click: &ClickRef<'_>,
         epoch: Epoch,
-        own: Epoch,
-        bytes: &[u8],
         options: &Options,
         handles: &mut Handles,
     ) {
-        if epoch > own {
-            self.unsent.entries.push((Entry::Lifted(arrival, bytes.to_vec()), epoch, 1));
-        } else if options.engine == Engine::Simple {
+        if options.engine == Engine::Simple {
+            let arrival = Arrival { at, click: click.into() };
             self.unsent.entries.push((Entry::Click(arrival), epoch, 1));
-        } else {
-            let arrivals = &mut self.unsent.arrivals;
-            pack(arrivals, arrival.at, &arrival.click, epoch, &options.filters);
-            if arrivals.is_full() {
-                handles.send_arrivals(arrivals, &self.rights);
-            }
+            return;
+        }
+        let arrivals = &mut self.unsent.arrivals;
+        pack(arrivals, at, click, epoch, &options.filters);
+        if arrivals.is_full() {
+            handles.send_arrivals(arrivals, &self.rights);
         }
     }
 

@@ -89,25 +89,30 @@ pub fn auto(known: &Known<'_>) -> Option<u128> {
     Some(form.hash())
 }
 
-/// The identity of the listed values.
-pub fn listed<'a>(pieces: impl Iterator<Item = Piece<'a>>) -> u128 {
-    let mut form = Form::new(Kind::Listed);
-    pieces.for_each(|piece| form.push(piece));
-    form.hash()
+/// The bytes that are hashed: in place, or in `spilled` once they are too many.
+pub struct Form {
+    held: [u8; HELD_MAX],
+    length: usize,
+    spilled: Vec<u8>,
 }
 
-/// The bytes that are hashed.
-struct Form(Vec<u8>);
+/// Bytes of most clicks' identities, and then some.
+const HELD_MAX: usize = 128;
 
 impl Form {
+    /// The identity of listed values, before the first.
+    pub fn listed() -> Form {
+        Form::new(Kind::Listed)
+    }
+
     fn new(kind: Kind) -> Form {
-        let mut bytes = Vec::with_capacity(128);
-        bytes.push(kind as u8);
-        Form(bytes)
+        let mut held = [0; HELD_MAX];
+        held[0] = kind as u8;
+        Form { held, length: 1, spilled: Vec::new() }
     }
 
     /// Adds a value: a byte for its type, its length in bytes, itself.
-    fn push(&mut self, piece: Piece<'_>) {
+    pub fn push(&mut self, piece: Piece<'_>) {
         match piece {
             Piece::Time(ms) => self.push_bytes(b't', &ms.to_le_bytes()),
             Piece::Ip(IpAddr::V4(ip)) => self.push_bytes(b'4', &ip.octets()),
@@ -117,13 +122,30 @@ impl Form {
     }
 
     fn push_bytes(&mut self, tag: u8, bytes: &[u8]) {
-        self.0.push(tag);
-        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        self.0.extend_from_slice(bytes);
+        let length = (bytes.len() as u64).to_le_bytes();
+        let free = &mut self.held[self.length..];
+        if self.spilled.is_empty() && free.len() >= 9 + bytes.len() {
+            free[0] = tag;
+            free[1..9].copy_from_slice(&length);
+            free[9..9 + bytes.len()].copy_from_slice(bytes);
+            self.length += 9 + bytes.len();
+            return;
+        }
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.held[..self.length]);
+        }
+        self.spilled.push(tag);
+        self.spilled.extend_from_slice(&length);
+        self.spilled.extend_from_slice(bytes);
     }
 
-    fn hash(&self) -> u128 {
-        xxh3_128(&self.0)
+    /// The identity of what was added.
+    pub fn hash(&self) -> u128 {
+        if self.spilled.is_empty() {
+            xxh3_128(&self.held[..self.length])
+        } else {
+            xxh3_128(&self.spilled)
+        }
     }
 }
 
@@ -143,6 +165,12 @@ mod tests {
         }
     }
 
+    fn listed(pieces: &[Piece<'_>]) -> u128 {
+        let mut form = Form::listed();
+        pieces.iter().for_each(|piece| form.push(*piece));
+        form.hash()
+    }
+
     #[test]
     fn identities_are_the_same_for_ever() {
         // The reference implementation's hash of nothing.
@@ -150,7 +178,7 @@ mod tests {
         let by_id = Known { click_id: Some("c1"), ..click() };
         let pieces = [Piece::Time(1), Piece::Text("/home"), Piece::Ip(IpAddr::from([0; 16]))];
         assert_eq!(
-            [auto(&click()), auto(&by_id), Some(listed(pieces.into_iter()))]
+            [auto(&click()), auto(&by_id), Some(listed(&pieces))]
                 .map(|identity| format!("{:032x}", identity.unwrap())),
             [
                 "a30f34624fb06aa3ffa020290e98708c",
@@ -158,6 +186,22 @@ mod tests {
                 "a13c038b83cdfe98e7e3788d74d05af9",
             ],
         );
+    }
+
+    /// The identity does not depend on whether its bytes fit in place.
+    #[test]
+    fn the_hash_is_of_all_bytes_in_one() {
+        for lengths in (0..300).flat_map(|length| [[length, 3], [50, length], [length, length]]) {
+            let texts = lengths.map(|length| "x".repeat(length));
+            let mut bytes = vec![3];
+            for text in &texts {
+                bytes.push(b's');
+                bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            let pieces = [Piece::Text(&texts[0]), Piece::Text(&texts[1])];
+            assert_eq!(listed(&pieces), xxh3_128(&bytes), "{lengths:?}");
+        }
     }
 
     #[test]

@@ -176,6 +176,8 @@ impl<'a> Scanner<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
 
     /// The values of `a`, `b`, and `o.x`.
@@ -276,7 +278,7 @@ mod tests {
                     let a = theirs["a"].as_str().filter(|a| !a.is_empty());
                     assert_eq!(
                         ours[0].as_text("a").ok().flatten().filter(|_| a.is_some()),
-                        a,
+                        a.map(Cow::Borrowed),
                         "{text}"
                     );
                 }

@@ -4,7 +4,7 @@
 //! told in words that depend on the value alone, and quote at most [`QUOTE_CHARS_MAX`] of it.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::click::{Reason, Refusal};
 use crate::time::{Millis, TIME_MAX, parse_rfc3339};
@@ -31,6 +31,7 @@ const AD_BYTES_MAX: usize = 256;
 
 impl<'a> Value<'a> {
     /// A string of the record.
+    #[inline]
     pub fn text(text: Cow<'a, str>) -> Value<'a> {
         if text.is_empty() { Value::Absent } else { Value::Text(text) }
     }
@@ -40,11 +41,12 @@ impl<'a> Value<'a> {
     /// # Errors
     ///
     /// `bad_field` for what is neither a string nor an integer.
-    pub fn as_text(&self, field: &str) -> Result<Option<&str>, Refusal> {
+    #[inline]
+    pub fn as_text(&self, field: &str) -> Result<Option<Cow<'a, str>>, Refusal> {
         match self {
             Value::Absent => Ok(None),
-            Value::Text(text) => Ok(Some(text)),
-            Value::Integer(digits) => Ok(Some(digits)),
+            Value::Text(text) => Ok(Some(text.clone())),
+            Value::Integer(digits) => Ok(Some(Cow::Borrowed(digits))),
             Value::Other(what) => Err(bad(field, format_args!("{what} is no text"))),
         }
     }
@@ -54,7 +56,8 @@ impl<'a> Value<'a> {
     /// # Errors
     ///
     /// `missing_field` without one, `bad_field` for what is no text or too long.
-    pub fn as_ad(&self, field: &str) -> Result<&str, Refusal> {
+    #[inline]
+    pub fn as_ad(&self, field: &str) -> Result<Cow<'a, str>, Refusal> {
         let ad = self.as_text(field)?.ok_or_else(|| missing(field))?;
         if ad.len() > AD_BYTES_MAX {
             let length = ad.len();
@@ -70,6 +73,9 @@ impl<'a> Value<'a> {
     /// `bad_field` for what is no address.
     pub fn as_ip(&self, field: &str) -> Result<Option<IpAddr>, Refusal> {
         let Some(text) = self.as_text(field)? else { return Ok(None) };
+        if let Some(ip) = ipv4(text.as_bytes()) {
+            return Ok(Some(IpAddr::V4(ip)));
+        }
         match text.parse::<IpAddr>() {
             Ok(ip) => Ok(Some(ip.to_canonical())),
             Err(_) => Err(bad(field, format_args!("{} is no address", self.quote()))),
@@ -130,6 +136,30 @@ impl<'a> Value<'a> {
             None => format!("{mark}{text}{mark}"),
         }
     }
+}
+
+/// The IPv4 address that `text` states: what the standard library takes for one, in less time.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut rest = text;
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            rest = rest.strip_prefix(b".")?;
+        }
+        let (value, length) = match rest {
+            [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', ..] => {
+                (u32::from(a - b'0') * 100 + u32::from(b - b'0') * 10 + u32::from(c - b'0'), 3)
+            }
+            [a @ b'1'..=b'9', b @ b'0'..=b'9', ..] => {
+                (u32::from(a - b'0') * 10 + u32::from(b - b'0'), 2)
+            }
+            [a @ b'0'..=b'9', ..] => (u32::from(a - b'0'), 1),
+            _ => return None,
+        };
+        *octet = u8::try_from(value).ok()?;
+        rest = &rest[length..];
+    }
+    rest.is_empty().then(|| Ipv4Addr::from(octets))
 }
 
 fn is_digits(text: &str) -> bool {
@@ -251,6 +281,14 @@ mod tests {
             [("2001:DB8::1", "2001:0db8:0:0:0:0:0:1"), ("::ffff:1.2.3.4", "1.2.3.4")]
         {
             assert_eq!(text(left).as_ip("ip"), text(right).as_ip("ip"));
+        }
+        for ip in ["0.0.0.0", "255.255.255.255", "1.20.30.4", "10.200.99.100"] {
+            assert_eq!(ipv4(ip.as_bytes()), ip.parse().ok(), "{ip}");
+        }
+        let not_ipv4 =
+            ["", "1.2.3", "1.2.3.", "1.2.3.4.", "1.2.3.4 ", "01.2.3.4", "1.2.3.00", "256.1.1.1"];
+        for text in not_ipv4.into_iter().chain(["1.1.1.300", "1.1.1.1000", "::1", "1..2.3"]) {
+            assert_eq!((ipv4(text.as_bytes()), text.parse::<Ipv4Addr>().ok()), (None, None));
         }
         assert_eq!(shown(text("1.2.3").as_ip("ip")), "bad_field ip: \"1.2.3\" is no address");
         assert_eq!(

@@ -9,12 +9,12 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::ads;
-use crate::click::{Click, Coordinates};
+use crate::click::{ClickRef, Coordinates};
 use crate::filter::Filters;
 use crate::options::Options;
 use crate::packed::{Packed, Row};
 use crate::split::Arrival;
-use crate::time::Epoch;
+use crate::time::{Epoch, Minute};
 use crate::{PackedStream, Updates};
 
 /// A click, and where and when it came.
@@ -108,7 +108,7 @@ pub fn packed<'scope>(
                 clicks.for_each(|time, data| {
                     let mut arrivals = Arrivals::default();
                     for (Arrival { at, click }, epoch, _) in data.drain(..) {
-                        pack(&mut arrivals, at, &click, epoch, &filters);
+                        pack(&mut arrivals, at, &ClickRef::from(&click), epoch, &filters);
                     }
                     output.session(&time).give_container(&mut arrivals);
                 });
@@ -121,33 +121,33 @@ pub fn packed<'scope>(
 pub fn pack(
     arrivals: &mut Arrivals,
     at: Coordinates,
-    click: &Click,
+    click: &ClickRef<'_>,
     epoch: Epoch,
     filters: &Filters,
 ) {
-    let ad = click.ad.as_str();
+    let ad = click.ad.as_bytes();
     let identity = click.identity.unwrap_or(0);
     let mut row = PackedArrival {
         identity: [(identity >> 64) as u64, (identity & u128::from(u64::MAX)) as u64],
         epoch,
         offset: at.offset,
-        ad_hash: ads::hash(ad.as_bytes()),
+        ad_hash: ads::hash(ad),
         matching: 0,
         partition: at.partition,
-        minute: click.minute().0,
+        minute: Minute::of(click.event_ms).0,
         text_at: 0,
         ad_bytes: u16::try_from(ad.len()).expect("an ad's id is at most 256 bytes"),
         flags: if click.identity.is_none() { OWN } else { 0 },
     };
     if filters.fit_a_word() {
-        row.matching = filters.word(click);
-        return arrivals.push(row, ad.as_bytes());
+        row.matching = filters.bits(click);
+        return arrivals.push(row, ad);
     }
-    let places = filters.places(click).map(character);
-    let wide: String = places.collect();
+    let mut wide = String::new();
+    filters.for_each_match(click, |place| wide.push(character(place)));
     row.matching = wide.len() as u64;
     row.flags |= WIDE;
-    arrivals.push(row, [ad, &wide].concat().as_bytes());
+    arrivals.push(row, &[ad, wide.as_bytes()].concat());
 }
 
 /// The character that stands for the filter at `place`.

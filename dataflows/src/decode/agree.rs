@@ -1,0 +1,158 @@
+//! The shortcut and the reader that it stands in for agree on every record, refusals word for word.
+
+use super::{Decoder, Fields, Identity, Reader, Schema, Value, flat};
+
+const SEED: u64 = 20_260_101;
+
+const CASES: usize = 240_000;
+
+/// splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % bound
+    }
+
+    fn one_of<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.below(of.len())]
+    }
+}
+
+/// Names that schemas ask for and records hold.
+const KEYS: &str = "ad_id click_timestamp user_id ip country click_id log_time page ad device é ad_i \
+                    a\":1,\"b a_field_whose_name_is_longer_than_seven_words \
+                    a_field_whose_name_is_longer_than_three_words";
+
+/// Values of records, in JSON, or nearly; those of a common record's keys come first.
+const VALUES: &str = r#""ad0012345"|"2026-01-01T00:00:01.234Z"|"user 12345"|"203.0.113.7"|"USA"
+"0123456789abcdef"|1767225600000|null|7|"7"|""|0|-0|-1|"-1"|01|00|-|-01|+1|1.5|1.|1e3|-0.0|1E+400
+true|false|nul|tru|NaN|[]|{}|{"ip":"::1"}|{"ip":[1,{}],"ip":"1.2.3.4"}|[1,"x",{"a":null}]
+"\u0041d"|"a\nb"|"\ud83d\ude00"|"\ud83d"|"\udc00x"|"a\"b"|"a\\"|"{\"ad_id\":1}"|"a":1,"b"
+"é 😀"|"Österreich"|"a text of more bytes than sixteen"|123456789012345678901234567890
+"::1"|"2001:DB8::1"|"::ffff:1.2.3.4"|"01.2.3.4"|"256.0.0.1"|"1.2.3"|"1.2.3.4 "
+"2026-01-01 00:00:01"|"2026-02-29T00:00:00Z"|"2024-02-29T23:59:59.5+01:00"|"2026-01-01T00:00:60Z"
+"9999-12-31T23:59:59.999Z"|253402300799999|253402300800000|"1767225600000""#;
+
+/// Bytes that are put where they may hurt.
+const PIECES: &[u8] =
+    b"\"\"\"\\\\{}[]:,,0123456789.-+eEnulltrue \t\r\n\0\x01\x1f\x7f\x80\xc3\xa9\xed\xa0\xffdDuZT";
+
+fn schemas() -> Vec<Schema> {
+    let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let fields = |change: fn(&mut Fields)| {
+        let mut fields = Fields::default();
+        change(&mut fields);
+        Schema { fields, ..Schema::default() }
+    };
+    let mut schemas = vec![
+        Schema::default(),
+        fields(|fields| fields.log_time = "log_time".into()),
+        fields(|fields| fields.ad_id = "ad".into()),
+        fields(|fields| (fields.user_id, fields.ip) = ("device".into(), "device".into())),
+        fields(|fields| fields.ip = "device.ip".into()),
+        fields(|fields| (fields.user_id, fields.country) = (String::new(), String::new())),
+        fields(|fields| (fields.ip, fields.click_id) = (String::new(), "é".into())),
+        fields(|fields| fields.country = "a\":1,\"b".into()),
+        fields(|fields| fields.country = "a\\b".into()),
+        fields(|fields| fields.user_id = KEYS.split(' ').next_back().unwrap().into()),
+        fields(|fields| fields.click_timestamp = "ad_id".into()),
+    ];
+    let listed: [&[&str]; 3] = [
+        &["page", "click_timestamp"],
+        &["click_timestamp", "ip", "user_id", "ad_id", "device", "page", "page"],
+        &["click_timestamp", "a", "b", "c", "d", "e", "f", "g", "h", "device.ip"],
+    ];
+    let identities = listed.iter().map(|names| Identity::Of(strings(names)));
+    for identity in identities.chain([Identity::None]) {
+        schemas.push(Schema { identity, ..Schema::default() });
+    }
+    schemas
+}
+
+/// A record that may be a click.
+fn record(values: &[&str], random: &mut Random) -> Vec<u8> {
+    let keys: Vec<_> = KEYS.split(' ').collect();
+    let strange = [0, 0, 0, 1, 3][random.below(5)];
+    let separators = [(":", ","), (":", ","), (": ", ", "), (":", ",  "), (" : ", " ,\t")];
+    let (colon, comma) = separators[random.below(5)];
+    let mut entries: Vec<String> = (0..6)
+        .map(|at| {
+            let time = if random.below(2) == 0 { values[6] } else { values[1] };
+            let value = if at == 1 { time } else { values[at] };
+            format!("\"{}\"{colon}{value}", keys[at])
+        })
+        .collect();
+    for _ in 0..random.below(1 + strange) + strange {
+        let (key, value) = (random.one_of(&keys), random.one_of(values));
+        let at = random.below(entries.len() + 1);
+        let entry = format!("\"{key}\"{colon}{value}");
+        match random.below(4) {
+            0 if !entries.is_empty() => drop(entries.remove(at.min(entries.len() - 1))),
+            1 if at < entries.len() => entries[at] = entry,
+            _ => entries.insert(at, entry),
+        }
+    }
+    for _ in 0..random.below(3) {
+        let (one, other) = (random.below(entries.len().max(1)), random.below(entries.len().max(1)));
+        if !entries.is_empty() {
+            entries.swap(one, other);
+        }
+    }
+    let end = random.one_of(&["", "", "", "", "", "", "", "\n", " ", "}", ",", "{}"]);
+    format!("{{{}}}{end}", entries.join(comma)).into_bytes()
+}
+
+/// Changes some bytes, or none.
+fn spoil(bytes: &mut Vec<u8>, random: &mut Random) {
+    for _ in 0..random.below(8).saturating_sub(5) {
+        let at = random.below(bytes.len().max(1));
+        let piece = PIECES[random.below(PIECES.len())];
+        match random.below(6) {
+            _ if bytes.is_empty() => bytes.push(piece),
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = piece,
+            2 => bytes.insert(at, piece),
+            3 => drop(bytes.remove(at)),
+            4 if random.below(4) == 0 => bytes.truncate(at),
+            _ => {
+                let until = (at + random.below(40)).min(bytes.len());
+                let part = bytes[at..until].to_vec();
+                let to = random.below(bytes.len());
+                bytes.splice(to..to, part);
+            }
+        }
+    }
+}
+
+/// Whether the shortcut reads the record by itself.
+fn is_short(decoder: &Decoder, bytes: &[u8]) -> bool {
+    let Reader::Json(Some(names), _) = &decoder.reader else { return false };
+    let mut values = vec![Value::Absent; decoder.slots.names.len()];
+    std::str::from_utf8(bytes).is_ok_and(|text| flat::read(text, names, &mut values).is_some())
+}
+
+#[test]
+fn the_shortcut_reads_what_the_reader_reads() {
+    println!("seed {SEED}");
+    let mut random = Random(SEED);
+    let values: Vec<_> = VALUES.split(['|', '\n']).collect();
+    let decoders: Vec<_> = schemas().iter().map(|schema| Decoder::new(schema).unwrap()).collect();
+    let slow: Vec<_> = decoders.iter().map(Decoder::without_shortcut).collect();
+    let (mut clicks, mut short) = (0, 0);
+    for _ in 0..CASES {
+        let mut bytes = record(&values, &mut random);
+        spoil(&mut bytes, &mut random);
+        let at = random.below(decoders.len());
+        let read = decoders[at].read(&bytes);
+        assert_eq!(read, slow[at].read(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
+        clicks += usize::from(read.is_ok());
+        short += usize::from(is_short(&decoders[at], &bytes));
+    }
+    println!("{clicks} clicks, {short} by the shortcut");
+    assert!(clicks > CASES / 6 && clicks < CASES / 6 * 5, "{clicks} clicks");
+    assert!(short > CASES / 6 && short < CASES / 6 * 5, "{short} by the shortcut");
+}
