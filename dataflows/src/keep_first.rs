@@ -10,6 +10,8 @@
 //!
 //! Keeps 16 bytes for each click of the minutes that may still take one, and forgets by minute.
 
+mod identities;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

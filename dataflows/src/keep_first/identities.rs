@@ -1,0 +1,237 @@
+//! A set of identities, nearly in order.
+//!
+//! ```text
+//! least identity ─────────────────────────────────────▶ greatest
+//! slots   │ 03… │ 05… │     │ 6a… │ 6b… │ 69… │     │ f1… │
+//!                           └── a run: home is 69's, 6a's and 6b's own or to the right ──┘
+//! strays  those that found no slot near their home
+//! ```
+//!
+//! An identity is a hash, so its first 64 bits are as good as any hash of it. They choose its
+//! *home*, a share of the slots in proportion; it takes the first free slot from there on. Slots
+//! are thus in order but for short runs, and growing or draining the set walks memory straight on.
+//!
+//! Identities that are no good hash crowd together. Nobody looks further than [`REACH`] slots from
+//! a home: those that find none become strays, in a tree. A weak hash costs time, never an answer.
+
+use std::collections::BTreeSet;
+
+/// Slots of the smallest set that is not empty.
+const SLOTS_MIN: usize = 16;
+
+/// Slots from its home within which an identity is looked for.
+const REACH: usize = 512;
+
+/// Bytes that a stray takes in the tree, which does not tell: a node of 11 is half full at least.
+const STRAY_BYTES: usize = 40;
+
+/// Identities of clicks, each once. Takes 21 to 32 bytes for each.
+#[derive(Default)]
+pub struct Identities {
+    /// Zero where no identity is.
+    slots: Vec<u128>,
+    /// Slots that are taken.
+    taken: usize,
+    /// Greater than all that share their home and are in a slot, or not; in order in any case.
+    strays: BTreeSet<u128>,
+    /// Whether the identity 0 is among them.
+    zero: bool,
+}
+
+/// What the slots near an identity's home say of it.
+enum Found {
+    Here,
+    Free(usize),
+    Crowded,
+}
+
+impl Identities {
+    /// Adds `identity`; whether it was not there.
+    #[inline]
+    pub fn insert(&mut self, identity: u128) -> bool {
+        if identity == 0 {
+            return !std::mem::replace(&mut self.zero, true);
+        }
+        match self.find(identity) {
+            Found::Here => false,
+            Found::Crowded if !self.slots.is_empty() => self.strays.insert(identity),
+            Found::Free(slot) if !self.is_full() => {
+                self.slots[slot] = identity;
+                self.taken += 1;
+                true
+            }
+            Found::Free(_) | Found::Crowded => {
+                self.grow();
+                self.insert(identity)
+            }
+        }
+    }
+
+    /// Whether `identity` is among them.
+    pub fn contains(&self, identity: u128) -> bool {
+        if identity == 0 {
+            return self.zero;
+        }
+        match self.find(identity) {
+            Found::Here => true,
+            Found::Free(_) => false,
+            Found::Crowded => self.strays.contains(&identity),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.taken + self.strays.len() + usize::from(self.zero)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<u128>() + self.strays.len() * STRAY_BYTES
+    }
+
+    /// All of them, in order.
+    pub fn into_sorted(self) -> Vec<u128> {
+        let mut sorted = Vec::with_capacity(self.len());
+        self.sort_from(0, usize::MAX, &mut sorted);
+        sorted
+    }
+
+    /// Appends to `sorted` those that follow `slot`, in order, until it has `enough` of them or a
+    /// few more. The slot to go on from; none if they are all there.
+    pub fn sort_from(&self, slot: usize, enough: usize, sorted: &mut Vec<u128>) -> Option<usize> {
+        if slot == 0 && self.zero {
+            sorted.push(0);
+        }
+        let mut slot = slot;
+        while sorted.len() < enough {
+            slot += self.slots[slot..].iter().position(|identity| *identity != 0)?;
+            let run = &self.slots[slot..];
+            let length = run.iter().position(|identity| *identity == 0).unwrap_or(run.len());
+            let start = sorted.len();
+            sorted.extend_from_slice(&run[..length]);
+            if !self.strays.is_empty() {
+                let from = self.least_at(slot);
+                let strays = self.strays.range(from..);
+                sorted.extend(strays.take_while(|stray| self.home(**stray) < slot + length));
+            }
+            sorted[start..].sort_unstable();
+            slot += length;
+        }
+        Some(slot)
+    }
+
+    #[inline]
+    fn find(&self, identity: u128) -> Found {
+        let home = self.home(identity);
+        let end = self.slots.len().min(home + REACH);
+        for (slot, there) in self.slots[home..end].iter().enumerate() {
+            if *there == identity {
+                return Found::Here;
+            }
+            if *there == 0 {
+                return Found::Free(home + slot);
+            }
+        }
+        Found::Crowded
+    }
+
+    /// The slot that an identity takes if it is free: greater for greater identities.
+    #[inline]
+    fn home(&self, identity: u128) -> usize {
+        let share = (identity >> 64).wrapping_mul(self.slots.len() as u128) >> 64;
+        usize::try_from(share).expect("a share of the slots is less than all")
+    }
+
+    /// The least identity whose home is `slot`.
+    fn least_at(&self, slot: usize) -> u128 {
+        ((slot as u128) << 64).div_ceil(self.slots.len() as u128) << 64
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken >= self.slots.len() / 4 * 3
+    }
+
+    /// Moves to half as many slots again.
+    fn grow(&mut self) {
+        let slots = (self.slots.len() / 2 * 3).max(SLOTS_MIN);
+        let before = std::mem::take(self);
+        self.slots = vec![0; slots];
+        self.zero = before.zero;
+        let identities = before.slots.into_iter().filter(|identity| *identity != 0);
+        for identity in identities.chain(before.strays) {
+            self.insert(identity);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// splitmix64.
+    fn next(state: &mut u64) -> u64 {
+        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = *state;
+        z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ z >> 31
+    }
+
+    /// Inserts each twice, and compares with a tree all the way.
+    fn agree(identities: impl Iterator<Item = u128>) -> Identities {
+        let (mut set, mut tree) = (Identities::default(), BTreeSet::new());
+        for identity in identities {
+            assert_eq!(set.contains(identity), tree.contains(&identity));
+            assert_eq!(set.insert(identity), tree.insert(identity));
+            assert!(!set.insert(identity));
+            assert_eq!(set.len(), tree.len());
+        }
+        assert!(tree.iter().all(|identity| set.contains(*identity)));
+        let (mut steps, mut slot) = (Vec::new(), Some(0));
+        while let Some(from) = slot {
+            slot = set.sort_from(from, steps.len() + 100, &mut steps);
+        }
+        assert!(steps.iter().eq(&tree), "not in order");
+        set
+    }
+
+    #[test]
+    fn a_good_hash_has_few_strays_and_little_slack() {
+        let mut state = 7;
+        let set = agree((0..200_000).map(|_| u128::from(next(&mut state)) << 64 | 5));
+        assert!(set.strays.len() < 100, "{} strays", set.strays.len());
+        assert!(set.bytes() <= set.len() * 33, "{} bytes", set.bytes());
+    }
+
+    #[test]
+    fn zero_is_an_identity() {
+        agree([0, 1, u128::MAX, 1 << 64, 0].into_iter());
+        agree([0].into_iter());
+        agree([].into_iter());
+    }
+
+    #[test]
+    fn identities_that_share_their_first_64_bits_are_told_apart() {
+        let mut state = 1;
+        for first in [0, 1 << 63, u64::MAX] {
+            agree((0..50_000).map(|_| u128::from(first) << 64 | u128::from(next(&mut state))));
+            agree((0..50_000).map(|number| u128::from(first) << 64 | number));
+        }
+    }
+
+    #[test]
+    fn crowded_identities_are_told_apart() {
+        let mut state = 2;
+        // Few distinct first bits, few of them repeated, and many small numbers between.
+        agree((0..100_000).map(|_| {
+            let (kind, bits) = (next(&mut state) % 3, next(&mut state));
+            let first = [bits % 50 << 58, 0x1234 << 48 | bits % 4096, bits][kind as usize];
+            u128::from(first) << 64 | u128::from(next(&mut state) % 2000)
+        }));
+    }
+}
