@@ -25,17 +25,19 @@ const REACH: usize = 512;
 /// Bytes that a stray takes in the tree, which does not tell: a node of 11 is half full at least.
 const STRAY_BYTES: usize = 40;
 
-/// Identities of clicks, each once. Takes 21 to 32 bytes for each.
+/// Identities of clicks, each once. Takes 21 to 32 bytes for each, after a leap 24 or more.
 #[derive(Default)]
 pub struct Identities {
     /// Zero where no identity is.
     slots: Vec<u128>,
     /// Slots that are taken.
     taken: usize,
-    /// Greater than all that share their home and are in a slot, or not; in order in any case.
+    /// Those that found no slot in reach.
     strays: BTreeSet<u128>,
     /// Whether the identity 0 is among them.
     zero: bool,
+    /// Slots for as many as there will be, by what is known.
+    slots_expected: usize,
 }
 
 /// What the slots near an identity's home say of it.
@@ -46,6 +48,13 @@ enum Found {
 }
 
 impl Identities {
+    /// None yet, and about `count` to come.
+    ///
+    /// Takes the room once a 16th of them is there: a set that gets few stays small.
+    pub fn expecting(count: usize) -> Identities {
+        Identities { slots_expected: count / 2 * 3, ..Identities::default() }
+    }
+
     /// Adds `identity`; whether it was not there.
     #[inline]
     pub fn insert(&mut self, identity: u128) -> bool {
@@ -79,14 +88,18 @@ impl Identities {
         }
     }
 
+    /// What is in the slot where `identity` is looked for first.
+    ///
+    /// Looked at for many identities at once, slots come from memory side by side; the searches
+    /// that follow, each waiting for its own, find them at hand.
+    #[inline]
+    pub fn at_home(&self, identity: u128) -> u128 {
+        self.slots.get(self.home(identity)).copied().unwrap_or_default()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.taken + self.strays.len() + usize::from(self.zero)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Bytes of memory that it takes.
@@ -108,7 +121,7 @@ impl Identities {
             sorted.push(0);
         }
         let mut slot = slot;
-        while sorted.len() < enough {
+        loop {
             slot += self.slots[slot..].iter().position(|identity| *identity != 0)?;
             let run = &self.slots[slot..];
             let length = run.iter().position(|identity| *identity == 0).unwrap_or(run.len());
@@ -121,8 +134,10 @@ impl Identities {
             }
             sorted[start..].sort_unstable();
             slot += length;
+            if sorted.len() >= enough {
+                return Some(slot);
+            }
         }
-        Some(slot)
     }
 
     #[inline]
@@ -156,25 +171,43 @@ impl Identities {
         self.taken >= self.slots.len() / 4 * 3
     }
 
-    /// Moves to half as many slots again.
+    /// Moves to half as many slots again, or at once to as many as are expected.
     fn grow(&mut self) {
-        let slots = (self.slots.len() / 2 * 3).max(SLOTS_MIN);
+        let mut slots = (self.slots.len() / 2 * 3).max(SLOTS_MIN);
+        if slots >= self.slots_expected / 16 {
+            slots = slots.max(self.slots_expected);
+        }
         let before = std::mem::take(self);
         self.slots = vec![0; slots];
         self.zero = before.zero;
-        let identities = before.slots.into_iter().filter(|identity| *identity != 0);
-        for identity in identities.chain(before.strays) {
-            self.insert(identity);
+        self.slots_expected = before.slots_expected;
+        // Homes come nearly in order: each goes to the end of the run before, or begins one.
+        let (mut start, mut end) = (0, 0);
+        for identity in before.slots.into_iter().filter(|identity| *identity != 0) {
+            let home = self.home(identity);
+            if home >= end {
+                (start, end) = (home, home);
+            }
+            if home >= start && end < slots.min(home + REACH) {
+                self.slots[end] = identity;
+                self.taken += 1;
+            } else {
+                self.insert(identity);
+            }
+            end += self.slots[end..].iter().position(|there| *there == 0).unwrap_or_default();
+        }
+        for stray in before.strays {
+            self.insert(stray);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    /// splitmix64.
-    fn next(state: &mut u64) -> u64 {
+    /// The next of a row of random numbers: splitmix64.
+    pub fn next(state: &mut u64) -> u64 {
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = *state;
         z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -206,6 +239,20 @@ mod tests {
         let set = agree((0..200_000).map(|_| u128::from(next(&mut state)) << 64 | 5));
         assert!(set.strays.len() < 100, "{} strays", set.strays.len());
         assert!(set.bytes() <= set.len() * 33, "{} bytes", set.bytes());
+    }
+
+    #[test]
+    fn room_is_taken_when_much_of_what_is_expected_is_there() {
+        let mut state = 3;
+        let mut set = Identities::expecting(100_000);
+        let mut take = |set: &mut Identities, count: usize| {
+            (0..count).for_each(|_| assert!(set.insert(u128::from(next(&mut state)) << 64)));
+        };
+        take(&mut set, 1_000);
+        assert!(set.bytes() < 64_000, "{} bytes", set.bytes());
+        take(&mut set, 99_000);
+        assert_eq!(set.bytes() - set.strays.len() * STRAY_BYTES, 2_400_000);
+        assert!(set.into_sorted().is_sorted());
     }
 
     #[test]
