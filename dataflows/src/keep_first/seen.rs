@@ -182,9 +182,19 @@ mod tests {
             }
         }
 
+        fn forget_before(&mut self, minute: u32) {
+            let kept = self.trees.split_off(&Minute(minute));
+            let gone = std::mem::replace(&mut self.trees, kept);
+            let gone = gone.values().map(|tree| tree.len() as u64).sum::<u64>();
+            assert_eq!(self.seen.forget_before(Minute(minute)), gone);
+        }
+
         fn freeze_before(&mut self, minute: u32) {
             self.seen.freeze_before(Minute(minute));
-            assert_eq!(self.seen.len(), self.trees.values().map(|tree| tree.len() as u64).sum());
+            assert_eq!(
+                self.seen.len(),
+                self.trees.values().map(|tree| tree.len() as u64).sum::<u64>()
+            );
         }
     }
 
@@ -204,11 +214,7 @@ mod tests {
                 let settled = both.seen.settled.values();
                 halfway += settled.filter(|settled| settled.is_due() && settled.has_row()).count();
             }
-            if minute > 5 {
-                let before = Minute(minute - 5);
-                let gone = both.trees.remove(&before).map_or(0, |tree| tree.len() as u64);
-                assert_eq!(both.seen.forget_before(before.plus(1)), gone);
-            }
+            both.forget_before(minute.saturating_sub(5));
         }
         assert!(halfway > 2, "a row was being written again only {halfway} times");
     }
