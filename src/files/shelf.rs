@@ -225,14 +225,136 @@ mod tests {
 
     use clicks_dataflows::faults::{Fault, Faults};
     use clicks_dataflows::keep_first::seen::SeenClicks;
+    use clicks_dataflows::keep_first::shelf::find;
     use clicks_dataflows::time::Minute;
 
     use super::*;
     use crate::generate::random::Random;
 
-    fn row(shelf: &mut FileShelf, identities: impl Iterator<Item = u128>) -> Box<dyn Row> {
-        let mut row = shelf.begin(0).unwrap();
-        row.append(&identities.collect::<Vec<_>>()).unwrap();
+    fn identity(random: &mut Random) -> u128 {
+        u128::from(random.any()) << 64 | u128::from(random.any())
+    }
+
+    fn row(shelf: &mut FileShelf, identities: &BTreeSet<u128>) -> Box<dyn Row> {
+        let mut row = shelf.begin(identities.len() as u64).unwrap();
+        for some in identities.iter().copied().collect::<Vec<_>>().chunks(1000) {
+            row.append(some).unwrap();
+        }
         row
+    }
+
+    #[test]
+    fn rows_are_told_apart_and_their_blocks_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut shelf = FileShelf::open(directory.path()).unwrap();
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+        let mut random = Random::new(3);
+        let mut page = Vec::new();
+        for _ in 0..4 {
+            let of_rows = [0, 1, 254, 255, 65_280, 140_000]
+                .map(|count| (0..count).map(|_| identity(&mut random)).collect());
+            let rows = of_rows.each_ref().map(|identities| row(&mut shelf, identities));
+            for (identities, row) in of_rows.iter().zip(&rows) {
+                assert_eq!(row.count(), identities.len() as u64);
+                assert!(row.bytes() < 4500);
+                for sought in of_rows.iter().flat_map(|others| others.iter().step_by(97)) {
+                    let found = find(&**row, *sought, &mut page).unwrap();
+                    assert_eq!(found, identities.contains(sought));
+                }
+            }
+        }
+        // One for 255, one for 65 280, three for 140 000.
+        assert_eq!(shelf.disk.blocks.borrow().end, 5);
+        assert!(shelf.disk.file.metadata().unwrap().len() <= 5 << 20);
+    }
+
+    #[test]
+    fn seen_clicks_are_the_same_from_a_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = FileShelf::open(directory.path()).unwrap();
+        let mut seen = SeenClicks::new(Box::new(shelf), Faults::default());
+        let (mut told, mut all, mut random) = (Vec::new(), BTreeSet::new(), Random::new(4));
+        for now in 0..600 {
+            // Nine of ten are of the newest minute, which is one for a hundred turns.
+            for _ in 0..800 {
+                let late = random.below(10) == 0;
+                let minute = if late { random.below(now / 100 + 1) } else { now / 100 };
+                let minute = Minute(u32::try_from(minute).unwrap());
+                let click = match random.below(4) {
+                    0 if now > 0 => told[random.place(told.len())],
+                    _ => (minute, identity(&mut random)),
+                };
+                told.push(click);
+                assert_eq!(seen.insert(click.0, click.1), Ok(all.insert(click)));
+            }
+            seen.freeze_before(Minute(u32::try_from(now / 100).unwrap()));
+        }
+        assert_eq!(seen.len(), all.len() as u64);
+        let last = all.range((Minute(5), 0)..).count();
+        assert!(seen.bytes() < last * 36 + all.len() * 3, "{} bytes", seen.bytes());
+        assert_eq!(seen.forget_before(Minute(5)), (all.len() - last) as u64);
+    }
+
+    /// A minute frozen to a file, which is then given to `spoil`; what fails at the next click.
+    fn fault(frozen: u64, spoil: impl FnOnce(&File)) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let shelf = FileShelf::open(directory.path()).unwrap();
+        let (disk, faults) = (Rc::clone(&shelf.disk), Faults::default());
+        let mut seen = SeenClicks::new(Box::new(shelf), faults.clone());
+        let spread = u128::MAX / u128::from(frozen);
+        (1..frozen).for_each(|number| _ = seen.insert(Minute(0), u128::from(number) * spread));
+        seen.freeze_before(Minute(1));
+        assert_eq!(faults.first(), None);
+        assert_eq!(seen.insert(Minute(0), spread), Ok(false));
+        spoil(&disk.file);
+        assert_eq!(seen.insert(Minute(0), spread), Err(Fault));
+        assert_eq!(seen.insert(Minute(9), 9), Err(Fault));
+        let told = faults.first().unwrap();
+        let place = directory.path().display().to_string();
+        assert!(told.contains(&place), "{told} does not name {place}");
+        told.replace(&place, "DIR")
+    }
+
+    #[test]
+    fn a_page_that_is_lost_is_a_fault() {
+        assert_eq!(
+            fault(10_000, |file| file.set_len(100).unwrap()),
+            "cannot read seen clicks in DIR: failed to fill whole buffer"
+        );
+        let not_written = "cannot read seen clicks in DIR: a page is not what was written";
+        let zeros = [0; PAGE_BYTES];
+        assert_eq!(fault(10_000, |file| file.write_all_at(&zeros, 0).unwrap()), not_written);
+        // Another page of the same row.
+        let swap = |file: &File| {
+            let mut bytes = [0; PAGE_BYTES];
+            file.read_exact_at(&mut bytes, PAGE_BYTES as u64).unwrap();
+            file.write_all_at(&bytes, 0).unwrap();
+        };
+        assert_eq!(fault(10_000, swap), not_written);
+    }
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_a_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("read-only");
+        fs::write(&path, "").unwrap();
+        let (file, place) = (File::open(&path).unwrap(), directory.path().to_owned());
+        let disk = Disk { file, directory: place, blocks: RefCell::default() };
+        let shelf = FileShelf { disk: Rc::new(disk), rows: 0 };
+        let faults = Faults::default();
+        let mut seen = SeenClicks::new(Box::new(shelf), faults.clone());
+        (1..1000).for_each(|identity| assert_eq!(seen.insert(Minute(0), identity), Ok(true)));
+        seen.freeze_before(Minute(1));
+        assert_eq!(seen.insert(Minute(0), 1), Err(Fault));
+        let begin = format!("cannot write seen clicks in {}: ", directory.path().display());
+        assert!(faults.first().unwrap().starts_with(&begin));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = directory.path().join("missing");
+        let failure = FileShelf::open(&missing).err().unwrap().to_string();
+        assert_eq!(failure, format!("cannot keep seen clicks in {}", missing.display()));
     }
 }
