@@ -1,12 +1,12 @@
 //! What fails under a stage: told to whoever drives the graph, who ends the run.
 //!
 //! ```text
-//! a stage ─▶ [`Faults`] ─▶ the worker's loop: the run fails, and a restart resumes
+//! a stage ─▶ faults ─▶ the worker's loop: the run fails, and a restart resumes
 //!    └─ keeps its capability: the epoch stays open, and nothing of it is committed
 //! ```
 //!
 //! A stage has no way to return an error. After a fault it gives nothing more and keeps the
-//! capability of the epoch that it works on. So the frontier stays, on all workers and in all
+//! capability of the epoch that it works on. So the frontier stays where it is, on all workers and in all
 //! processes, and no commit contains what the stage could not answer: whether, or how soon, the
 //! loop looks here decides when the run ends and never what it tells.
 

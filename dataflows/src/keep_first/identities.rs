@@ -3,7 +3,7 @@
 //! ```text
 //! least identity ─────────────────────────────────────▶ greatest
 //! slots   │ 03… │ 05… │     │ 6a… │ 6b… │ 69… │     │ f1… │
-//!                           └── a run: home is 69's, 6a's and 6b's own or to the right ──┘
+//!                           └─ a run, in any order ┘
 //! strays  those that found no slot near their home
 //! ```
 //!
@@ -25,7 +25,7 @@ const REACH: usize = 512;
 /// Bytes that a stray takes in the tree, which does not tell: a node of 11 is half full at least.
 const STRAY_BYTES: usize = 40;
 
-/// Identities of clicks, each once. Takes 21 to 32 bytes for each, after a leap 24 or more.
+/// Identities of clicks, each once: 21 to 32 bytes each, 24 if as many as expected came.
 #[derive(Default)]
 pub struct Identities {
     /// Zero where no identity is.
@@ -174,20 +174,22 @@ impl Identities {
         self.slots = vec![0; slots];
         self.zero = before.zero;
         self.slots_expected = before.slots_expected;
-        // Homes come nearly in order: each goes to the end of the run before, or begins one.
+        // Homes come nearly in order: each goes to the end of the run before, or begins one. It is
+        // not a branch, as half of them would be guessed wrong.
         let (mut start, mut end) = (0, 0);
         for identity in before.slots.into_iter().filter(|identity| *identity != 0) {
             let home = self.home(identity);
-            if home >= end {
-                (start, end) = (home, home);
-            }
+            start = if home >= end { home } else { start };
+            end = end.max(home);
             if home >= start && end < slots.min(home + REACH) {
                 self.slots[end] = identity;
                 self.taken += 1;
+                end += 1;
             } else {
                 self.insert(identity);
+                let run = self.slots[end..].iter().take_while(|there| **there != 0);
+                end += run.count();
             }
-            end += self.slots[end..].iter().position(|there| *there == 0).unwrap_or_default();
         }
         for stray in before.strays {
             self.insert(stray);
