@@ -10,6 +10,11 @@
 //!
 //! Keeps 16 bytes for each click of the minutes that may still take one, and forgets by minute.
 
+mod identities;
+pub mod seen;
+mod settled;
+pub mod shelf;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -10,6 +10,7 @@ pub mod click;
 pub mod clock;
 pub mod count;
 pub mod decode;
+pub mod faults;
 pub mod filter;
 pub mod gauge;
 pub mod graph;

@@ -5,3 +5,4 @@ pub mod follow;
 pub mod input;
 pub mod logs;
 pub mod results;
+pub mod shelf;
