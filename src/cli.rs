@@ -165,6 +165,10 @@ pub struct Aggregate {
     #[arg(long, value_enum, value_name = "ENGINE", default_value_t = EngineName::Fast)]
     pub engine: EngineName,
 
+    /// Keep the clicks seen of settled minutes in unlinked files there, not in memory
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
+
     /// The workers to run as.
     #[command(flatten)]
     pub cluster: Cluster,

@@ -288,7 +288,7 @@ impl<'p> Reader<'p> {
     }
 
     /// Reads no more for `failure`, unless for an earlier one, and wants all to stop.
-    fn stop_for(&mut self, failure: Failure) {
+    pub fn stop_for(&mut self, failure: Failure) {
         let failed = (failure.kind(), failure.in_full());
         self.failure.get_or_insert(failure);
         self.stop(Some(failed));

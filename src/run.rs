@@ -15,6 +15,7 @@ use std::time::Duration as StdDuration;
 
 use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::gauge::Gauges;
+use clicks_dataflows::keep_first::shelf::InMemory;
 use clicks_dataflows::ledger::{Name, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
@@ -32,7 +33,7 @@ use crate::source::{Ending, Piece, Poll, Source};
 use crate::steer::{Agreed, Verdict};
 use crate::summary::Summary;
 use crate::watch::Watch;
-use crate::worker::{self, Lead, Plan};
+use crate::worker::{self, Lead, MakeShelf, Plan};
 
 /// How long a worker without work waits before it looks again.
 const PATIENCE: StdDuration = StdDuration::from_millis(2);
@@ -54,6 +55,11 @@ pub struct Input {
     pub source: MakeSource,
     /// How it ends.
     pub ending: Ending,
+}
+
+/// Keeps the clicks seen of settled minutes in memory.
+pub fn in_memory() -> MakeShelf {
+    Arc::new(|| Ok(Box::new(InMemory)))
 }
 
 /// A job that is to be run.
@@ -86,6 +92,8 @@ pub struct Job {
     pub stop: Arc<AtomicBool>,
     /// Set while the processes connect, when a signal may end this one at once.
     pub connecting: Arc<AtomicBool>,
+    /// Makes the place where a worker keeps the clicks seen of settled minutes.
+    pub shelf: MakeShelf,
     /// Numbers of the graph.
     pub gauges: Gauges,
     /// A monotonic clock in milliseconds.
@@ -120,6 +128,7 @@ impl Job {
             batch: BATCH,
             stop: Arc::default(),
             connecting: Arc::default(),
+            shelf: in_memory(),
             gauges: Gauges::default(),
             now: Arc::new(worker::monotonic_ms),
             patience: PATIENCE,
@@ -362,6 +371,7 @@ impl Job {
             verdict,
             ending: self.ending,
             until: self.range.until,
+            shelf: Arc::clone(&self.shelf),
             gauges: self.gauges.clone(),
             stop: Arc::clone(&self.stop),
             now: Arc::clone(&self.now),

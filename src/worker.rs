@@ -8,8 +8,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clicks_dataflows::decode::Decoder;
+use clicks_dataflows::faults::Faults;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::graph::assemble;
+use clicks_dataflows::keep_first::seen::SeenClicks;
+use clicks_dataflows::keep_first::shelf::{InMemory, Shelf};
 use clicks_dataflows::ledger::{Name, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
@@ -44,6 +47,9 @@ pub fn wall_ms() -> Millis {
     Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
 }
 
+/// Makes a place for the clicks seen of settled minutes.
+pub type MakeShelf = Arc<dyn Fn() -> Result<Box<dyn Shelf>, Failure> + Send + Sync>;
+
 /// What all workers of a job run with.
 pub struct Plan {
     /// What results mean.
@@ -62,6 +68,8 @@ pub struct Plan {
     pub ending: Ending,
     /// Each partition is read until its clock reaches this, and rows up to it are told.
     pub until: Option<Epoch>,
+    /// Makes the place where a worker keeps the clicks seen of settled minutes.
+    pub shelf: MakeShelf,
     /// Numbers of the graph.
     pub gauges: Gauges,
     /// Set when the program is to stop.
@@ -126,17 +134,29 @@ pub fn run(
     if !steer.join(worker, &plan.agreed, &plan.verdict)? {
         return Ok(Went::new(Ended::Stopped, None));
     }
+    let faults = Faults::default();
+    // A worker that has no shelf stops all, and until then has an empty one.
+    let (shelf, no_shelf) = match (plan.shelf)() {
+        Ok(shelf) => (shelf, None),
+        Err(failure) => (Box::new(InMemory) as Box<dyn Shelf>, Some(failure)),
+    };
+    let seen = SeenClicks::new(shelf, faults.clone());
     let (ingest, mut outbox) = worker.dataflow_named("Clicks", |scope| {
-        let (ingest, outputs) = assemble(scope, &plan.options, &plan.gauges);
+        let (ingest, outputs) = assemble(scope, seen, &plan.options, &plan.gauges);
         (ingest, Outbox::attach(outputs, &plan.options))
     });
     let mut reader = Reader::new(worker, plan, steer, ingest);
-    if let Some(lead) = &mut lead {
+    if let Some(failure) = no_shelf {
+        reader.stop_for(failure);
+    } else if let Some(lead) = &mut lead {
         reader.begin(lead, source);
     }
     let mut committed_at = 0;
     loop {
         let now = (plan.now)();
+        if let Some(fault) = faults.first() {
+            reader.stop_for(Failure::new(fault));
+        }
         let busy = match reader.turn(source, lead.as_mut(), outbox.open_from(), now) {
             Turn::Read(records) => records > 0,
             Turn::Halt => return Ok(Went::new(reader.halted()?, lead.as_ref())),

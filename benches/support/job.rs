@@ -8,7 +8,7 @@ use std::time::Duration;
 use clicks::config::Pace;
 use clicks::files::results::{ResultDirectory, log_path};
 use clicks::range::Range;
-use clicks::run::Job;
+use clicks::run::{Job, in_memory};
 use clicks::source::{Ending, Source};
 use clicks::summary::Summary;
 use clicks::watch::{Watch, Watched};
@@ -106,6 +106,7 @@ pub fn job(
         commit_every_ms: 100,
         stop: Arc::default(),
         connecting: Default::default(),
+        shelf: in_memory(),
         gauges: Gauges::default(),
         now: Arc::new(monotonic_ms),
         patience: Duration::from_millis(2),

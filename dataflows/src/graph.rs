@@ -31,6 +31,7 @@ use crate::gauge::Gauges;
 use crate::horizon::{Advance, advances};
 use crate::ingest::{Ingest, ingest};
 use crate::keep_first::arrivals::{PackedArrival, packed};
+use crate::keep_first::seen::SeenClicks;
 use crate::keep_first::{self, Tally, keep_first};
 use crate::match_filters::match_filters;
 use crate::options::{Engine, Options};
@@ -54,9 +55,11 @@ pub struct Outputs<'scope> {
     pub notes: Notes<'scope>,
 }
 
-/// Assembles the graph on this worker. All workers must assemble the same graph.
+/// Assembles the graph on this worker. All workers must assemble the same graph. `seen` is where
+/// the fast engine keeps the clicks that it has seen: none yet.
 pub fn assemble<'scope>(
     scope: Scope<'scope, Epoch>,
+    seen: SeenClicks,
     options: &Options,
     gauges: &Gauges,
 ) -> (Ingest, Outputs<'scope>) {
@@ -66,7 +69,7 @@ pub fn assemble<'scope>(
     let (clicks, rejects) = split(entries.entries, advances.clone(), options);
     let (counts, ranks, tallies) = match options.engine {
         Engine::Simple => simple(clicks, advances, options, gauges),
-        Engine::Fast => fast(entries.arrivals, clicks, advances, options, gauges),
+        Engine::Fast => fast(entries.arrivals, clicks, advances, seen, options, gauges),
     };
 
     (ingest, Outputs { counts, ranks, rejects, tallies, notes })
@@ -95,12 +98,13 @@ fn fast<'scope>(
     arrivals: PackedStream<'scope, PackedArrival>,
     lifted: Updates<'scope, Arrival>,
     advances: Stream<'scope, Advance>,
+    seen: SeenClicks,
     options: &Options,
     gauges: &Gauges,
 ) -> Told<'scope> {
     let arrivals = arrivals.concat(packed(lifted, options));
     let (cells, tallies) =
-        keep_first::fast::keep_first(arrivals, advances.clone(), options, gauges);
+        keep_first::fast::keep_first(arrivals, advances.clone(), seen, options, gauges);
     let (counts, ads) = count::fast::count(cells, advances.clone(), options);
     let changes = count::fast::changes(counts.clone(), Rc::clone(&ads), options, gauges);
     let ranks = rank::fast::rank(counts, ads, advances, options, gauges);

@@ -14,6 +14,7 @@ use crate::commands::{config, listen, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::files::input::{Directory, End};
+use crate::files::shelf::FileShelf;
 use crate::kafka::checks::{self, Use};
 use crate::kafka::results::{LOGS, topic};
 use crate::kafka::source::InputTopics;
@@ -125,6 +126,11 @@ pub(super) fn drive(
 ) -> Result<ExitCode, Failure> {
     job.communication = aggregate.cluster.communication();
     job.options.engine = aggregate.engine.into();
+    if let Some(directory) = aggregate.spill.clone() {
+        // Refused before anything is read.
+        FileShelf::open(&directory)?;
+        job.shelf = Arc::new(move || Ok(Box::new(FileShelf::open(&directory)?)));
+    }
     let several = aggregate.cluster.hosts.len() > 1;
     if several {
         // While it waits for others nothing has been read: a signal ends it at once.

@@ -7,7 +7,7 @@ use clicks::config::Pace;
 use clicks::failure::Failure;
 use clicks::files::results::{ResultDirectory, log_path};
 use clicks::range::Range;
-use clicks::run::Job;
+use clicks::run::{Job, in_memory};
 use clicks::source::Ending;
 use clicks::summary::Summary;
 use clicks::watch::{Watch, Watched};
@@ -125,6 +125,7 @@ pub fn job(script: &Script, disk: &ForgetfulDisk, arrivals: &Arc<Arrivals>, how:
         batch: how.batch,
         stop: arrivals.stop(),
         connecting: Arc::default(),
+        shelf: in_memory(),
         gauges: Gauges::default(),
         now: Arc::new(move || clock.now()),
         patience: std::time::Duration::ZERO,

@@ -21,11 +21,13 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::ads::{self, Ads, Name};
+use crate::faults::Fault;
 use crate::gauge::{Gauge, Gauges};
-use crate::held::{Held, Seen, open_from};
+use crate::held::{Held, open_from};
 use crate::horizon::{Advance, Horizon};
 use crate::keep_first::Tally;
 use crate::keep_first::arrivals::{Arrivals, Matching, PackedArrival};
+use crate::keep_first::seen::SeenClicks;
 use crate::keep_first::sums::{Sums, bits};
 use crate::options::Options;
 use crate::packed::{Packed, Row};
@@ -68,6 +70,7 @@ pub type PackedCells = Packed<PackedCell>;
 pub fn keep_first<'scope>(
     arrivals: PackedStream<'scope, PackedArrival>,
     advances: Stream<'scope, Advance>,
+    seen: SeenClicks,
     options: &Options,
     gauges: &Gauges,
 ) -> (PackedStream<'scope, PackedCell>, Updates<'scope, Tally>) {
@@ -81,7 +84,7 @@ pub fn keep_first<'scope>(
     let (tallies, told_tallies) = builder.new_output();
     let mut cells = OutputBuilder::<Epoch, CapacityContainerBuilder<PackedCells>>::from(cells);
     let mut tallies = OutputBuilder::<Epoch, CapacityContainerBuilder<Vec<_>>>::from(tallies);
-    let mut stage = Stage::new(options, gauges);
+    let mut stage = Stage::new(seen, options, gauges.seen_clicks.clone());
     builder.build(move |_| {
         move |frontiers| {
             advances.for_each(|_, data| {
@@ -92,10 +95,16 @@ pub fn keep_first<'scope>(
                 let Some((time, tally_time)) = times else { return };
                 stage.hold(data, &time, &tally_time);
             });
+            if stage.failed.is_some() {
+                return;
+            }
             let open = open_from(&frontiers[0]).min(open_from(&frontiers[1]));
             let (mut cells, mut tallies) = (cells.activate(), tallies.activate());
             while let Some((epoch, time, waiting)) = stage.arrivals.take_closed(open) {
-                let tally = stage.keep(epoch, &time, waiting.clicks);
+                let Ok(tally) = stage.keep(epoch, &time, waiting.clicks) else {
+                    stage.failed = Some(time);
+                    return;
+                };
                 let time = waiting.tally_time.expect("whatever waits came at a time");
                 tallies.session_with_builder(&time).give((tally, epoch, 1));
             }
@@ -117,6 +126,9 @@ struct Waiting {
     clicks: Vec<(u32, Vec<Click>)>,
 }
 
+/// Clicks whose identities are looked up ahead, so that their cache misses overlap.
+const AHEAD: usize = 64;
+
 /// A click that waits.
 struct Click {
     identity: Option<u128>,
@@ -131,6 +143,9 @@ struct Stage {
     horizon: Horizon,
     arrivals: Held<Waiting>,
     seen: SeenClicks,
+    seen_gauge: Gauge,
+    /// The right to speak at the epoch of which it cannot tell: it stays open.
+    failed: Option<Capability<Epoch>>,
     untold: Held<BTreeMap<Minute, Sums>>,
     /// The ads of what waits and is not told.
     ads: Ads,
@@ -139,12 +154,14 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(options: &Options, gauges: &Gauges) -> Stage {
+    fn new(seen: SeenClicks, options: &Options, seen_gauge: Gauge) -> Stage {
         Stage {
             options: options.clone(),
             horizon: Horizon::default(),
             arrivals: Held::new(),
-            seen: SeenClicks::new(gauges.seen_clicks.clone()),
+            seen,
+            seen_gauge,
+            failed: None,
             untold: Held::new(),
             ads: Ads::default(),
             wide: Ads::default(),
@@ -193,8 +210,10 @@ impl Stage {
         epoch: Epoch,
         time: &Capability<Epoch>,
         mut clicks: Vec<(u32, Vec<Click>)>,
-    ) -> Tally {
-        self.seen.forget_before(self.horizon.first_minute(epoch, &self.options));
+    ) -> Result<Tally, Fault> {
+        let forgotten = self.seen.forget_before(self.horizon.first_minute(epoch, &self.options));
+        self.seen_gauge.sub(forgotten);
+        let before = self.seen.len();
         clicks.sort_unstable_by_key(|(partition, _)| *partition);
         let mut tally = Tally::default();
         let mut open: Vec<(Minute, Epoch, Sums)> = Vec::new();
@@ -203,8 +222,15 @@ impl Stage {
             if !clicks.is_sorted_by_key(|click| click.offset) {
                 clicks.sort_unstable_by_key(|click| click.offset);
             }
-            for Click { identity, pattern, minute, ad, .. } in clicks {
+            for (at, click) in clicks.iter().enumerate() {
+                if at % AHEAD == 0 {
+                    let ahead = clicks[at..].iter().take(AHEAD);
+                    let ahead = ahead.filter_map(|click| Some((click.minute, click.identity?)));
+                    self.seen.look_ahead(ahead);
+                }
+                let Click { identity, pattern, minute, ad, .. } = *click;
                 let first = identity.map(|identity| self.seen.insert(minute, identity));
+                let first = first.transpose()?;
                 if !tally.add(first, minute, epoch, &self.options) {
                     continue;
                 }
@@ -221,7 +247,9 @@ impl Stage {
         for (minute, told_at, sums) in open {
             self.untold.at(told_at, time).insert(minute, sums);
         }
-        tally
+        self.seen_gauge.add(self.seen.len() - before);
+        self.seen.freeze_before(self.options.first_unsettled(epoch));
+        Ok(tally)
     }
 
     /// Calls `each` with the cells of `minutes`, which are told at `epoch`, and their ads' ids.
@@ -269,29 +297,5 @@ impl Waiting {
             self.clicks.len() - 1
         });
         &mut self.clicks[at].1
-    }
-}
-
-/// Identities of the clicks of each minute that may still take one.
-struct SeenClicks {
-    minutes: BTreeMap<Minute, Seen<u128>>,
-    gauge: Gauge,
-}
-
-impl SeenClicks {
-    fn new(gauge: Gauge) -> SeenClicks {
-        SeenClicks { minutes: BTreeMap::new(), gauge }
-    }
-
-    fn insert(&mut self, minute: Minute, identity: u128) -> bool {
-        let first = self.minutes.entry(minute).or_default().insert(identity);
-        self.gauge.add(u64::from(first));
-        first
-    }
-
-    fn forget_before(&mut self, minute: Minute) {
-        while let Some(least) = self.minutes.first_entry().filter(|entry| *entry.key() < minute) {
-            self.gauge.sub(least.remove().len() as u64);
-        }
     }
 }
