@@ -127,16 +127,18 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Adds `row` as JSON; its key is the parts of `key`, joined with `|`.
-    pub fn push(&mut self, row: &impl serde::Serialize, key: &[&dyn std::fmt::Display]) {
-        use std::io::Write;
-        serde_json::to_writer(&mut self.bytes, row).expect("a row is JSON, and memory takes it");
+    /// Adds a row: `write` appends its line, without the LF, and its key.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
+        write(&mut self.bytes, &mut self.keys);
         self.bytes.push(b'\n');
-        for (at, part) in key.iter().enumerate() {
-            let bar = if at == 0 { "" } else { "|" };
-            write!(self.keys, "{bar}{part}").expect("memory takes it");
-        }
         self.ends.push((self.bytes.len(), self.keys.len()));
+    }
+
+    /// Adds a row that has no key, as serde writes it.
+    pub fn push_keyless(&mut self, row: &impl serde::Serialize) {
+        self.push(|line, _| {
+            serde_json::to_writer(line, row).expect("a row is JSON, and memory takes it");
+        });
     }
 
     /// How many there are.

@@ -34,7 +34,10 @@ fn mock() -> (Mock, Cluster, Topics) {
 
 fn pending(line: &str) -> Pending {
     let mut rows = Rows::default();
-    rows.counts.push(&"a row", &[&"ad", &"minute", &"0"]);
+    rows.counts.push(|line, key| {
+        line.extend(b"a row");
+        key.extend(b"ad|minute|0");
+    });
     Pending { rows, line: line.to_owned(), offsets: vec![("clicks".to_owned(), 0, 7)] }
 }
 
