@@ -1,4 +1,4 @@
-//! From what closed epochs tell to commits: rows in their order, totals, positions, digests.
+//! From what closed epochs tell to commits: rows in their order, totals, positions.
 //!
 //! ```text
 //! (epoch, learnt) … ─▶ rows ─┐
@@ -53,7 +53,6 @@ pub struct Committer {
     job: String,
     options: Options,
     commit: u64,
-    previous: String,
     /// The last committed epoch.
     epoch: Epoch,
     /// The epoch of the last commit that named all positions.
@@ -82,7 +81,6 @@ impl Committer {
             job: past.job().to_owned(),
             options: options.clone(),
             commit: past.commits(),
-            previous: past.last_line_hash().to_owned(),
             epoch,
             named_all: epoch,
             positions: past.positions().clone(),
@@ -296,15 +294,13 @@ impl Committer {
             ranks: rows.ranks.count(),
             rejects: rows.rejects.count(),
             lengths: sink.lengths().map(|lengths| lengths_after(lengths, &rows)),
-            digest: digest(&rows),
-            previous: self.previous.clone(),
+            digest: String::new(),
+            previous: String::new(),
             closed,
         };
-        let line = serde_json::to_string(&commit).expect("a commit is JSON");
         let counts = rows.logs().map(Lines::count);
-        sink.commit(rows, &commit, &line)?;
+        self.rows = sink.commit(rows, commit)?;
         self.commit += 1;
-        self.previous = sha256_hex(&[line.as_bytes()]);
         self.epoch = epoch;
         if all {
             self.named_all = epoch;

@@ -5,6 +5,8 @@
 //!    └────── take_over() ─▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
 //! ```
 
+pub mod thread;
+
 use clicks_dataflows::ledger::{Commit, Lengths};
 
 use crate::failure::Failure;
@@ -61,7 +63,7 @@ pub trait Sink: Send {
     /// When the logs do not hold what it tells.
     fn resume(&mut self, past: &Past) -> Result<(), Failure>;
 
-    /// Bytes of each log that are committed, where logs have lengths.
+    /// Bytes of each log with the last commit, where logs have lengths.
     fn lengths(&self) -> Option<Lengths>;
 
     /// Whether the last commit is made, so that the next can be; without waiting.
@@ -71,13 +73,14 @@ pub trait Sink: Send {
     /// When it is not certain that it is; the next start decides by the ledger.
     fn is_ready(&mut self) -> Result<bool, Failure>;
 
-    /// Makes `rows` and `commit`, which the ledger holds as `line`, visible, all or none; they are
-    /// durable once the sink is ready again.
+    /// Begins to make `rows` and `commit` visible, all or none; they are durable once the sink is
+    /// ready again. It is the sink that gives `commit` its digest and the hash of the line before.
+    /// What comes back has no rows, but room for those to come.
     ///
     /// # Errors
     ///
     /// Those of [`Sink::is_ready`].
-    fn commit(&mut self, rows: Rows, commit: &Commit, line: &str) -> Result<(), Failure>;
+    fn commit(&mut self, rows: Rows, commit: Commit) -> Result<Rows, Failure>;
 
     /// Waits until the last commit is made.
     ///
@@ -109,11 +112,22 @@ impl Rows {
         self.logs().iter().map(|lines| lines.count()).sum()
     }
 
+    /// The same memory without rows, unless it is so much that it is rather given back.
+    #[must_use]
+    pub fn emptied(self) -> Rows {
+        let Rows { counts, ranks, rejects } = self;
+        let [counts, ranks, rejects] = [counts, ranks, rejects].map(Lines::emptied);
+        Rows { counts, ranks, rejects }
+    }
+
     /// The logs in the order in which they are digested.
     pub fn logs(&self) -> [&Lines; 3] {
         [&self.counts, &self.ranks, &self.rejects]
     }
 }
+
+/// Memory that a log keeps for rows to come: that of a commit that was worth it.
+const SPARE_BYTES_MAX: usize = 128 << 20;
 
 /// Lines of a log, with the keys of their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,6 +158,17 @@ impl Lines {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.ends.len() as u64
+    }
+
+    fn emptied(self) -> Lines {
+        let Lines { mut bytes, mut keys, mut ends } = self;
+        if bytes.capacity() + keys.capacity() > SPARE_BYTES_MAX {
+            return Lines::default();
+        }
+        bytes.clear();
+        keys.clear();
+        ends.clear();
+        Lines { bytes, keys, ends }
     }
 
     /// Each row, without its LF, and its key.
