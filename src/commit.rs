@@ -1,4 +1,4 @@
-//! From what closed epochs tell to commits: rows in their order, totals, positions, digests.
+//! From what closed epochs tell to commits: rows in their order, totals, positions.
 //!
 //! ```text
 //! (epoch, learnt) … ─▶ rows ─┐
@@ -10,10 +10,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clicks_dataflows::count::Change;
 use clicks_dataflows::ledger::{Commit, Lengths, Mark, Name, Position, Totals};
+use clicks_dataflows::match_filters::Cell;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::{Behind, Lift, Progress};
+use clicks_dataflows::rank::List;
 use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis, Time};
+use clicks_dataflows::told::write::Writer;
 use clicks_dataflows::told::{CountRow, RankRow, RankedAd, RejectRow, State};
 use sha2::{Digest, Sha256};
 
@@ -49,7 +53,6 @@ pub struct Committer {
     job: String,
     options: Options,
     commit: u64,
-    previous: String,
     /// The last committed epoch.
     epoch: Epoch,
     /// The epoch of the last commit that named all positions.
@@ -60,6 +63,7 @@ pub struct Committer {
     clock: Millis,
     reach: Millis,
     rows: Rows,
+    writer: Writer,
     marks: Vec<Mark>,
     tolls: Tolls,
     /// Committed commits to be compared when they are told again, the oldest last.
@@ -77,7 +81,6 @@ impl Committer {
             job: past.job().to_owned(),
             options: options.clone(),
             commit: past.commits(),
-            previous: past.last_line_hash().to_owned(),
             epoch,
             named_all: epoch,
             positions: past.positions().clone(),
@@ -86,6 +89,7 @@ impl Committer {
             clock: past.clock(),
             reach: past.reach(),
             rows: Rows::default(),
+            writer: Writer::default(),
             marks: Vec::new(),
             tolls: Tolls::default(),
             checks: checks.into_iter().rev().collect(),
@@ -212,37 +216,36 @@ impl Committer {
     }
 
     fn add_rows(&mut self, epoch: Epoch, learnt: &Learnt) {
-        for change in &learnt.counts {
-            let minute = change.cell.minute;
+        let (options, writer) = (&self.options, &mut self.writer);
+        for Change { cell: Cell { minute, filter, ad }, clicks, was } in &learnt.counts {
             let row = CountRow {
-                ad_id: change.cell.ad.clone(),
-                minute,
-                filter: change.cell.filter,
-                clicks: change.clicks,
-                was: change.was,
+                ad_id: ad.as_str(),
+                minute: *minute,
+                filter: *filter,
+                clicks: *clicks,
+                was: *was,
                 epoch: Time(epoch),
-                state: State::at(epoch, self.options.settle(minute)),
+                state: State::at(epoch, options.settle(*minute)),
             };
-            self.rows.counts.push(&row, &[&row.ad_id, &minute, &row.filter]);
+            self.rows.counts.push(|line, key| writer.count(&row, line, key));
         }
-        for list in &learnt.ranks {
-            let (filter, window, minute) = list.group;
-            let ads = list.ads.iter();
-            let ads = ads.map(|(clicks, ad)| RankedAd { ad_id: ad.clone(), clicks: clicks.0 });
+        for List { group: (filter, window, minute), ads } in &learnt.ranks {
+            let ads = ads.iter();
+            let ads = ads.map(|(clicks, ad)| RankedAd { ad_id: ad.as_str(), clicks: clicks.0 });
             let row = RankRow {
-                filter,
-                window,
-                minute,
+                filter: *filter,
+                window: *window,
+                minute: *minute,
                 ads: ads.collect(),
                 epoch: Time(epoch),
-                state: State::at(epoch, self.options.settle(minute)),
+                state: State::at(epoch, options.settle(*minute)),
             };
-            self.rows.ranks.push(&row, &[&filter, &window, &minute]);
+            self.rows.ranks.push(|line, key| writer.rank(&row, line, key));
         }
         for reject in &learnt.rejects {
             let position = self.positions.get(&reject.at.partition);
             let position = position.expect("a partition that tells was opened");
-            self.rows.rejects.push(&RejectRow::new(reject, position, epoch), &[]);
+            self.rows.rejects.push_keyless(&RejectRow::new(reject, position, epoch));
         }
     }
 
@@ -291,15 +294,13 @@ impl Committer {
             ranks: rows.ranks.count(),
             rejects: rows.rejects.count(),
             lengths: sink.lengths().map(|lengths| lengths_after(lengths, &rows)),
-            digest: digest(&rows),
-            previous: self.previous.clone(),
+            digest: String::new(),
+            previous: String::new(),
             closed,
         };
-        let line = serde_json::to_string(&commit).expect("a commit is JSON");
         let counts = rows.logs().map(Lines::count);
-        sink.commit(rows, &commit, &line)?;
+        self.rows = sink.commit(rows, commit)?;
         self.commit += 1;
-        self.previous = sha256_hex(&[line.as_bytes()]);
         self.epoch = epoch;
         if all {
             self.named_all = epoch;

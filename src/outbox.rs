@@ -60,7 +60,8 @@ impl Learnt {
 
     /// Puts everything in the order in which it is told.
     pub fn sort(&mut self) {
-        self.counts.sort_unstable_by(|a, b| {
+        // They come in few runs that are in order, and the stable sort merges runs.
+        self.counts.sort_by(|a, b| {
             let key = |change: &Change| (change.cell.minute, change.cell.filter);
             a.cell.ad.cmp(&b.cell.ad).then_with(|| key(a).cmp(&key(b)))
         });

@@ -5,6 +5,8 @@
 //!    └────── take_over() ─▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
 //! ```
 
+pub mod thread;
+
 use clicks_dataflows::ledger::{Commit, Lengths};
 
 use crate::failure::Failure;
@@ -61,7 +63,7 @@ pub trait Sink: Send {
     /// When the logs do not hold what it tells.
     fn resume(&mut self, past: &Past) -> Result<(), Failure>;
 
-    /// Bytes of each log that are committed, where logs have lengths.
+    /// Bytes of each log with the last commit, where logs have lengths.
     fn lengths(&self) -> Option<Lengths>;
 
     /// Whether the last commit is made, so that the next can be; without waiting.
@@ -71,13 +73,14 @@ pub trait Sink: Send {
     /// When it is not certain that it is; the next start decides by the ledger.
     fn is_ready(&mut self) -> Result<bool, Failure>;
 
-    /// Makes `rows` and `commit`, which the ledger holds as `line`, visible, all or none; they are
-    /// durable once the sink is ready again.
+    /// Begins to make `rows` and `commit` visible, all or none; they are durable once the sink is
+    /// ready again. It is the sink that gives `commit` its digest and the hash of the line before.
+    /// What comes back has no rows, but room for those to come.
     ///
     /// # Errors
     ///
     /// Those of [`Sink::is_ready`].
-    fn commit(&mut self, rows: Rows, commit: &Commit, line: &str) -> Result<(), Failure>;
+    fn commit(&mut self, rows: Rows, commit: Commit) -> Result<Rows, Failure>;
 
     /// Waits until the last commit is made.
     ///
@@ -109,11 +112,22 @@ impl Rows {
         self.logs().iter().map(|lines| lines.count()).sum()
     }
 
+    /// The same memory without rows, unless it is so much that it is rather given back.
+    #[must_use]
+    pub fn emptied(self) -> Rows {
+        let Rows { counts, ranks, rejects } = self;
+        let [counts, ranks, rejects] = [counts, ranks, rejects].map(Lines::emptied);
+        Rows { counts, ranks, rejects }
+    }
+
     /// The logs in the order in which they are digested.
     pub fn logs(&self) -> [&Lines; 3] {
         [&self.counts, &self.ranks, &self.rejects]
     }
 }
+
+/// Memory that a log keeps for rows to come: that of a commit that was worth it.
+const SPARE_BYTES_MAX: usize = 128 << 20;
 
 /// Lines of a log, with the keys of their rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,21 +141,34 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Adds `row` as JSON; its key is the parts of `key`, joined with `|`.
-    pub fn push(&mut self, row: &impl serde::Serialize, key: &[&dyn std::fmt::Display]) {
-        use std::io::Write;
-        serde_json::to_writer(&mut self.bytes, row).expect("a row is JSON, and memory takes it");
+    /// Adds a row: `write` appends its line, without the LF, and its key.
+    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>)) {
+        write(&mut self.bytes, &mut self.keys);
         self.bytes.push(b'\n');
-        for (at, part) in key.iter().enumerate() {
-            let bar = if at == 0 { "" } else { "|" };
-            write!(self.keys, "{bar}{part}").expect("memory takes it");
-        }
         self.ends.push((self.bytes.len(), self.keys.len()));
+    }
+
+    /// Adds a row that has no key, as serde writes it.
+    pub fn push_keyless(&mut self, row: &impl serde::Serialize) {
+        self.push(|line, _| {
+            serde_json::to_writer(line, row).expect("a row is JSON, and memory takes it");
+        });
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.ends.len() as u64
+    }
+
+    fn emptied(self) -> Lines {
+        let Lines { mut bytes, mut keys, mut ends } = self;
+        if bytes.capacity() + keys.capacity() > SPARE_BYTES_MAX {
+            return Lines::default();
+        }
+        bytes.clear();
+        keys.clear();
+        ends.clear();
+        Lines { bytes, keys, ends }
     }
 
     /// Each row, without its LF, and its key.

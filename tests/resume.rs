@@ -1,13 +1,17 @@
 //! Killed at every step of a commit, and resumed: as if nothing had happened.
 
+use std::sync::Arc;
+
+use clicks::run::Job;
 use proptest::prelude::*;
 
 use crate::laws::assert_complete;
 use crate::support::cases;
 use crate::support::disk::ForgetfulDisk;
+use crate::support::in_step::InStep;
 use crate::support::live::Arrivals;
 use crate::support::oracle;
-use crate::support::run::{Committed, How, PLAIN, job, run_or_die};
+use crate::support::run::{Committed, How, PLAIN, job, results, run_or_die};
 use crate::support::script::Script;
 use crate::support::scripts::scripts;
 
@@ -41,7 +45,9 @@ fn killed_at_any_step_it_comes_out_the_same() {
             let disk = ForgetfulDisk::default();
             disk.kill_at(at);
             let arrivals = Arrivals::complete(&script);
-            let died = run_or_die(job(&script, &disk, &arrivals, how), &disk).is_none();
+            let in_step = Arc::new(InStep(results(&disk)));
+            let job_in_step = Job { results: in_step, ..job(&script, &disk, &arrivals, how) };
+            let died = run_or_die(job_in_step, &disk).is_none();
             disk.restart(torn);
             let arrivals = Arrivals::complete(&script);
             run_or_die(job(&script, &disk, &arrivals, PLAIN), &disk).unwrap();

@@ -10,6 +10,7 @@ use clicks::run::Job;
 
 use crate::golden::shell::{Shell, click, json};
 use crate::support::disk::ForgetfulDisk;
+use crate::support::in_step::InStep;
 use crate::support::run::{Committed, Nobody, results, run_or_die};
 
 /// The header is a line with an offset, no record; each file has its own.
@@ -300,7 +301,7 @@ fn csv_job(shell: &Shell, disk: &ForgetfulDisk) -> Job {
     };
     let config = Config::load(&args, []).unwrap();
     let input = Directory::new(shell.path("in"), &config.schema);
-    let results = Arc::new(results(disk));
+    let results = Arc::new(InStep(results(disk)));
     let job = Job::new(&config, input.input(End::Complete), results).unwrap();
     Job { batch: 3, commit_every_ms: 0, ..job }
 }

@@ -11,6 +11,7 @@ use clicks_dataflows::click::{AdId, Click};
 use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::time::{Epoch, Millis, Minute, Time};
+use clicks_dataflows::told::write::Writer;
 use clicks_dataflows::told::{CountRow, RankRow, RankedAd, State};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
@@ -65,6 +66,7 @@ struct Plain {
     /// Clicks of each ad in the windows that end with it, by filter and window.
     sums: BTreeMap<(FilterId, u32), Vec<u64>>,
     told: Told,
+    writer: Writer,
     logs: [Digesting; 2],
 }
 
@@ -82,6 +84,7 @@ impl Plain {
             counts: BTreeMap::new(),
             settled: None,
             told: Told::default(),
+            writer: Writer::default(),
             logs: Default::default(),
         }
     }
@@ -136,18 +139,16 @@ impl Plain {
         cells.sort_unstable();
         let mut rows = sink::Lines::default();
         for (ad, filter, clicks) in cells {
-            rows.push(
-                &CountRow {
-                    ad_id: AdId::from(ad),
-                    minute,
-                    filter,
-                    clicks,
-                    was: 0,
-                    epoch: Time(settle),
-                    state: State::Final,
-                },
-                &[],
-            );
+            let row = CountRow {
+                ad_id: ad,
+                minute,
+                filter,
+                clicks,
+                was: 0,
+                epoch: Time(settle),
+                state: State::Final,
+            };
+            rows.push(|line, key| self.writer.count(&row, line, key));
         }
         self.logs[0].append(&rows.bytes);
     }
@@ -173,39 +174,20 @@ impl Plain {
     fn tell_lists(&mut self, minute: Minute, settle: Epoch) {
         let mut rows = sink::Lines::default();
         for ((filter, window), sums) in &self.sums {
-            let ads = self.first_of(sums);
+            let ads = first_of(&self.ads, sums, self.options.top);
             if !ads.is_empty() {
-                rows.push(
-                    &RankRow {
-                        filter: *filter,
-                        window: *window,
-                        minute,
-                        ads,
-                        epoch: Time(settle),
-                        state: State::Final,
-                    },
-                    &[],
-                );
+                let row = RankRow {
+                    filter: *filter,
+                    window: *window,
+                    minute,
+                    ads,
+                    epoch: Time(settle),
+                    state: State::Final,
+                };
+                rows.push(|line, key| self.writer.rank(&row, line, key));
             }
         }
         self.logs[1].append(&rows.bytes);
-    }
-
-    /// The ads with most clicks, then the least ids.
-    fn first_of(&self, sums: &[u64]) -> Vec<RankedAd> {
-        let top = self.options.top;
-        let mut clicked: Vec<u64> = sums.iter().copied().filter(|sum| *sum > 0).collect();
-        // All that can be among them, ties included: few, so that only they are sorted by id.
-        let least = match clicked.len() > top {
-            true => *clicked.select_nth_unstable_by_key(top - 1, |sum| Reverse(*sum)).1,
-            false => 1,
-        };
-        let ads = self.ads.iter().zip(sums).filter(|(_, sum)| **sum >= least);
-        let mut ads: Vec<_> = ads.map(|(ad, sum)| (Reverse(*sum), ad)).collect();
-        ads.sort_unstable();
-        ads.truncate(top);
-        let ads = ads.into_iter();
-        ads.map(|(clicks, ad)| RankedAd { ad_id: ad.clone(), clicks: clicks.0 }).collect()
     }
 
     /// Drops what no click and no window needs any more once `minute` has settled.
@@ -219,4 +201,20 @@ impl Plain {
         let [counts, ranks] = self.logs.map(|log| log.digest());
         Told { counts, ranks, ..self.told }
     }
+}
+
+/// The ads with most clicks, then the least ids.
+fn first_of<'a>(ads: &'a [AdId], sums: &[u64], top: usize) -> Vec<RankedAd<&'a str>> {
+    let mut clicked: Vec<u64> = sums.iter().copied().filter(|sum| *sum > 0).collect();
+    // All that can be among them, ties included: few, so that only they are sorted by id.
+    let least = match clicked.len() > top {
+        true => *clicked.select_nth_unstable_by_key(top - 1, |sum| Reverse(*sum)).1,
+        false => 1,
+    };
+    let ads = ads.iter().zip(sums).filter(|(_, sum)| **sum >= least);
+    let mut ads: Vec<_> = ads.map(|(ad, sum)| (Reverse(*sum), ad)).collect();
+    ads.sort_unstable();
+    ads.truncate(top);
+    let ads = ads.into_iter();
+    ads.map(|(clicks, ad)| RankedAd { ad_id: ad.as_str(), clicks: clicks.0 }).collect()
 }

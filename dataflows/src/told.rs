@@ -1,6 +1,9 @@
 //! What is told: the rows of the result logs, as they are written and read.
 //!
-//! A row is a line of JSON, its keys in the order of the fields here, without spaces.
+//! A row is a line of JSON, its keys in the order of the fields here, without spaces. The types
+//! define and read it; what is written by the million is written by [`write`].
+
+pub mod write;
 
 use std::borrow::Cow;
 
@@ -38,9 +41,9 @@ impl State {
 
 /// A row of `counts`: the clicks of an ad in a minute under a filter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CountRow {
+pub struct CountRow<A = AdId> {
     /// The ad.
-    pub ad_id: AdId,
+    pub ad_id: A,
     /// The minute.
     #[serde(with = "minute_text")]
     pub minute: Minute,
@@ -58,16 +61,16 @@ pub struct CountRow {
 
 /// An ad in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RankedAd {
+pub struct RankedAd<A = AdId> {
     /// The ad.
-    pub ad_id: AdId,
+    pub ad_id: A,
     /// Its clicks in the window.
     pub clicks: u64,
 }
 
 /// A row of `ranks`: the most clicked ads of the `window` minutes that end with `minute`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RankRow {
+pub struct RankRow<A = AdId> {
     /// The filter.
     pub filter: FilterId,
     /// Minutes of the window.
@@ -76,7 +79,7 @@ pub struct RankRow {
     #[serde(with = "minute_text")]
     pub minute: Minute,
     /// Most clicks first, then the least id.
-    pub ads: Vec<RankedAd>,
+    pub ads: Vec<RankedAd<A>>,
     /// When the list was told.
     pub epoch: Time,
     /// Whether the minute had settled.

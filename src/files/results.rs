@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The ledger's line states how long each file is with this commit. A reader reads no further, and
-//! a restart cuts off what lies beyond, so a commit is there once its line is, and not before.
+//! a restart cuts off what lies beyond, so a commit is there once its line is, and not before. All
+//! of it is written on a thread of its own, which owns the files, and the lock, until it is done.
 
 use std::fs::{File, TryLockError};
 use std::io::BufRead;
@@ -17,6 +18,7 @@ use clicks_dataflows::ledger::{Commit, Lengths};
 use crate::failure::{Attempt, Failure, Kind};
 use crate::files::disk::{Disk, LocalDisk};
 use crate::past::Past;
+use crate::sink::thread::{CommitThread, Sealed};
 use crate::sink::{LedgerLines, Results, Rows, Sink};
 
 /// The result logs of a job.
@@ -68,24 +70,17 @@ impl Results for ResultDirectory {
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {
         let lock = self.lock.then(|| lock(&self.directory, &self.job)).transpose()?;
-        Ok(Box::new(ResultFiles {
-            disk: Arc::clone(&self.disk),
-            directory: self.directory.clone(),
-            job: self.job.clone(),
+        Ok(Box::new(FileSink {
             lengths: Lengths::default(),
-            _lock: lock,
+            files: Some(ResultFiles {
+                disk: Arc::clone(&self.disk),
+                directory: self.directory.clone(),
+                job: self.job.clone(),
+                _lock: lock,
+            }),
+            commits: None,
         }))
     }
-}
-
-/// The files of one job, owned by this process.
-struct ResultFiles {
-    disk: Arc<dyn Disk>,
-    directory: PathBuf,
-    job: String,
-    lengths: Lengths,
-    /// Held as long as this process owns the job.
-    _lock: Option<File>,
 }
 
 /// The next line without its LF; none if there is none, or it is torn.
@@ -95,20 +90,94 @@ pub fn whole_line(lines: &mut dyn BufRead) -> std::io::Result<Option<String>> {
     Ok(line.strip_suffix('\n').map(str::to_owned))
 }
 
+/// The result files of a job that this process owns.
+struct FileSink {
+    /// Of the files with the last commit.
+    lengths: Lengths,
+    /// Until it is known what the ledger holds.
+    files: Option<ResultFiles>,
+    /// From then on.
+    commits: Option<CommitThread>,
+}
+
+impl FileSink {
+    /// Cuts off what lies beyond these lengths, and lets the thread begin.
+    fn start(
+        &mut self,
+        last: &str,
+        lengths: Lengths,
+        ledger_length: u64,
+    ) -> Result<&mut CommitThread, Failure> {
+        let files = self.files.take().expect("a sink begins or resumes once");
+        files.cut_all(lengths, ledger_length)?;
+        self.lengths = lengths;
+        let commits = CommitThread::start(last, move |sealed| files.write(sealed))?;
+        Ok(self.commits.insert(commits))
+    }
+
+    fn commits(&mut self) -> &mut CommitThread {
+        self.commits.as_mut().expect("a sink begins or resumes before it commits")
+    }
+}
+
+impl Sink for FileSink {
+    fn begin(&mut self, line: &str) -> Result<(), Failure> {
+        let commits = self.start("", Lengths::default(), 0)?;
+        commits.open(line)?;
+        commits.finish()
+    }
+
+    fn resume(&mut self, past: &Past) -> Result<(), Failure> {
+        self.start(past.last_line_hash(), past.lengths(), past.length()).map(|_| ())
+    }
+
+    fn lengths(&self) -> Option<Lengths> {
+        Some(self.lengths)
+    }
+
+    fn is_ready(&mut self) -> Result<bool, Failure> {
+        self.commits().is_ready()
+    }
+
+    fn commit(&mut self, rows: Rows, commit: Commit) -> Result<Rows, Failure> {
+        self.finish()?;
+        self.lengths = commit.lengths.unwrap_or(self.lengths);
+        self.commits().commit(rows, commit)
+    }
+
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.commits().finish()
+    }
+}
+
+impl Drop for FileSink {
+    /// Nothing is written any more once the sink has gone.
+    fn drop(&mut self) {
+        if let Some(commits) = self.commits.take() {
+            commits.join();
+        }
+    }
+}
+
+/// The files of one job.
+struct ResultFiles {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    job: String,
+    /// Held as long as this process owns the job.
+    _lock: Option<File>,
+}
+
 impl ResultFiles {
     /// Cuts off what lies beyond these lengths.
-    fn open(&mut self, lengths: Lengths, ledger_length: u64) -> Result<(), Failure> {
-        self.lengths = lengths;
-        for (log, length) in LOGS.into_iter().zip(self.by_log()) {
+    fn cut_all(&self, lengths: Lengths, ledger_length: u64) -> Result<(), Failure> {
+        let Lengths { counts, ranks, rejects } = lengths;
+        for (log, length) in LOGS.into_iter().zip([counts, ranks, rejects]) {
             self.cut(log, length)?;
         }
         self.cut("ledger", ledger_length)?;
         let entries = self.disk.sync_entries(&self.directory);
         entries.attempt(|| format!("cannot sync {}", self.directory.display()))
-    }
-
-    fn by_log(&self) -> [u64; 3] {
-        [self.lengths.counts, self.lengths.ranks, self.lengths.rejects]
     }
 
     fn cut(&self, log: &str, length: u64) -> Result<(), Failure> {
@@ -138,41 +207,15 @@ impl ResultFiles {
         self.disk.append(&path, bytes).attempt(attempt)?;
         self.disk.sync(&path).attempt(attempt)
     }
-}
 
-impl Sink for ResultFiles {
-    fn begin(&mut self, line: &str) -> Result<(), Failure> {
-        self.open(Lengths::default(), 0)?;
-        self.append("ledger", format!("{line}\n").as_bytes())
-    }
-
-    fn resume(&mut self, past: &Past) -> Result<(), Failure> {
-        self.open(past.lengths(), past.length())
-    }
-
-    fn lengths(&self) -> Option<Lengths> {
-        Some(self.lengths)
-    }
-
-    fn is_ready(&mut self) -> Result<bool, Failure> {
-        Ok(true)
-    }
-
-    fn commit(&mut self, rows: Rows, _: &Commit, line: &str) -> Result<(), Failure> {
+    /// Writes a commit: its rows, and once they are certain, the ledger's line.
+    fn write(&self, Sealed { rows, line, .. }: &Sealed) -> Result<(), Failure> {
         for (log, lines) in LOGS.into_iter().zip(rows.logs()) {
             if !lines.bytes.is_empty() {
                 self.append(log, &lines.bytes)?;
             }
         }
-        self.append("ledger", format!("{line}\n").as_bytes())?;
-        self.lengths.counts += rows.counts.bytes.len() as u64;
-        self.lengths.ranks += rows.ranks.bytes.len() as u64;
-        self.lengths.rejects += rows.rejects.bytes.len() as u64;
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<(), Failure> {
-        Ok(())
+        self.append("ledger", format!("{line}\n").as_bytes())
     }
 }
 

@@ -52,11 +52,11 @@ const AGAIN: Duration = Duration::from_millis(500);
 pub const MESSAGE_BYTES_MAX: u32 = 10_000_000;
 
 /// What a commit makes visible.
-pub struct Pending {
+pub struct Pending<'a> {
     /// The rows.
-    pub rows: Rows,
+    pub rows: &'a Rows,
     /// The ledger's line.
-    pub line: String,
+    pub line: &'a str,
     /// Where the job stands in its input: topic, partition, offset.
     pub offsets: Vec<(String, i32, i64)>,
 }
@@ -161,7 +161,7 @@ impl Transactions {
     /// # Errors
     ///
     /// When another instance owns the job, or a broker will never take it.
-    pub fn commit(&mut self, pending: &Pending) -> Result<(), Failure> {
+    pub fn commit(&mut self, pending: &Pending<'_>) -> Result<(), Failure> {
         loop {
             let began = monotonic_ms();
             let happened = match self.attempt(pending, began) {
@@ -184,7 +184,7 @@ impl Transactions {
     }
 
     /// One transaction.
-    fn attempt(&self, pending: &Pending, began: Millis) -> Result<(), Stop> {
+    fn attempt(&self, pending: &Pending<'_>, began: Millis) -> Result<(), Stop> {
         self.is_alive();
         let late = || monotonic_ms() >= began + DEADLINE_MS;
         reach("before-begin");
@@ -262,7 +262,7 @@ impl Transactions {
         }
     }
 
-    fn send_offsets(&self, pending: &Pending, late: &dyn Fn() -> bool) -> Result<(), Stop> {
+    fn send_offsets(&self, pending: &Pending<'_>, late: &dyn Fn() -> bool) -> Result<(), Stop> {
         if pending.offsets.is_empty() {
             return Ok(());
         }
@@ -292,7 +292,7 @@ impl Transactions {
     }
 
     /// Makes a new producer; whether the pending commit had happened.
-    fn recover(&mut self, pending: &Pending) -> Result<bool, Failure> {
+    fn recover(&mut self, pending: &Pending<'_>) -> Result<bool, Failure> {
         loop {
             if self.give_up.load(Ordering::Relaxed) {
                 return Err(Failure::new(format!(
@@ -343,7 +343,7 @@ impl Transactions {
         }
     }
 
-    fn find(&self, pending: &Pending, upto: Upto) -> Result<Found, Failure> {
+    fn find(&self, pending: &Pending<'_>, upto: Upto) -> Result<Found, Failure> {
         self.is_alive();
         let last = ledger::last(&self.cluster, &self.topics.name("ledger"), upto)?;
         let last = last.map(|line| sha256_hex(&[&line]));

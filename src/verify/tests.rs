@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use clicks_dataflows::click::AdId;
 use clicks_dataflows::ledger::{Commit, Lengths, Opening, Position, Totals};
 use clicks_dataflows::time::{Minute, Time};
 use clicks_dataflows::told::{CountRow, RankRow, RankedAd, State};
@@ -37,15 +38,16 @@ fn tell(rows: &mut Rows, epoch: &str, minute: &str, state: State, ads: &[(&str, 
     let (epoch, minute) = (time(epoch), Minute::of(time(minute).0));
     for (ad, was, clicks) in ads.iter().filter(|(_, was, clicks)| was != clicks) {
         for filter in [0, 1] {
-            let (ad_id, clicks, was) = ((*ad).into(), *clicks, *was);
-            rows.counts.push(&CountRow { ad_id, minute, filter, clicks, was, epoch, state }, &[]);
+            let (ad_id, clicks, was) = (AdId::from(*ad), *clicks, *was);
+            let row = CountRow { ad_id, minute, filter, clicks, was, epoch, state };
+            rows.counts.push_keyless(&row);
         }
     }
     let ranked =
-        |(ad, _, clicks): &(&str, u64, u64)| RankedAd { ad_id: (*ad).into(), clicks: *clicks };
+        |(ad, _, clicks): &(&str, u64, u64)| RankedAd { ad_id: AdId::from(*ad), clicks: *clicks };
     for filter in [0, 1] {
         let ads = ads.iter().map(ranked).collect();
-        rows.ranks.push(&RankRow { filter, window: 1, minute, ads, epoch, state }, &[]);
+        rows.ranks.push_keyless(&RankRow { filter, window: 1, minute, ads, epoch, state });
     }
 }
 
@@ -55,13 +57,10 @@ fn rows() -> [Rows; 3] {
     tell(&mut rows[0], "12:01:15", "12:00:00", State::Final, &[("a", 0, 2), ("b", 0, 1)]);
     tell(&mut rows[1], "12:02:00", "12:00:00", State::Correction, &[("a", 2, 3), ("b", 1, 1)]);
     tell(&mut rows[2], "12:02:15", "12:01:00", State::Final, &[("a", 0, 1), ("b", 0, 1)]);
-    rows[1].rejects.push(
-        &json!({
-            "partition": 0, "offset": 6, "reason": "malformed",
-            "detail": "x", "record": "no click", "epoch": "2026-01-01T12:01:21Z",
-        }),
-        &[],
-    );
+    rows[1].rejects.push_keyless(&json!({
+        "partition": 0, "offset": 6, "reason": "malformed",
+        "detail": "x", "record": "no click", "epoch": "2026-01-01T12:01:21Z",
+    }));
     rows
 }
 

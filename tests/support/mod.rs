@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod dice;
 pub mod disk;
+pub mod in_step;
 pub mod kafka;
 pub mod live;
 pub mod oracle;

@@ -32,19 +32,23 @@ fn mock() -> (Mock, Cluster, Topics) {
     (mock, Cluster::new(&kafka).unwrap(), topics)
 }
 
-fn pending(line: &str) -> Pending {
+fn commit(transactions: &mut Transactions, line: &str) -> Result<(), Failure> {
     let mut rows = Rows::default();
-    rows.counts.push(&"a row", &[&"ad", &"minute", &"0"]);
-    Pending { rows, line: line.to_owned(), offsets: vec![("clicks".to_owned(), 0, 7)] }
+    rows.counts.push(|line, key| {
+        line.extend(b"a row");
+        key.extend(b"ad|minute|0");
+    });
+    let offsets = vec![("clicks".to_owned(), 0, 7)];
+    transactions.commit(&Pending { rows: &rows, line, offsets })
 }
 
 /// How a commit ends during which `api` answers with `codes`, one after the other.
 fn outcome(api: Api, codes: &[Code]) -> Result<(), Kind> {
     let (mock, cluster, topics) = mock();
     let mut transactions = Transactions::begin(&cluster, topics).unwrap();
-    transactions.commit(&pending("opening")).unwrap();
+    commit(&mut transactions, "opening").unwrap();
     mock.request_errors(api, codes);
-    transactions.commit(&pending("a commit")).map_err(|failure| failure.kind())
+    commit(&mut transactions, "a commit").map_err(|failure| failure.kind())
 }
 
 #[test]

@@ -1,0 +1,216 @@
+//! Commits made on a thread of their own, one after the other, while the graph goes on.
+//!
+//! ```text
+//! graph ── rows, commit ──▶ seal: digest, ledger line ──▶ make ──▶ result
+//! ```
+//!
+//! Each line of a ledger holds the hash of the one before, so lines are sealed where they are
+//! written: in their order, and beside the graph. Rows come back emptied: memory that is new costs
+//! more than what is written to it.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clicks_dataflows::ledger::{Commit, Position};
+
+use crate::commit::{digest, sha256_hex};
+use crate::failure::{Attempt, Failure};
+use crate::sink::Rows;
+
+/// A commit as it is written.
+pub struct Sealed {
+    /// Its rows.
+    pub rows: Rows,
+    /// The positions that it names.
+    pub positions: Vec<Position>,
+    /// The ledger's line.
+    pub line: String,
+}
+
+/// What the ledger is to get next.
+enum Task {
+    Opening(String),
+    Commit(Rows, Box<Commit>),
+}
+
+/// A thread that makes commits.
+pub struct CommitThread {
+    to: Sender<Task>,
+    from: Receiver<Result<Rows, Failure>>,
+    /// Whether a commit is being made.
+    busy: bool,
+    /// The emptied rows of a commit that is made.
+    spare: Rows,
+    thread: JoinHandle<()>,
+}
+
+impl CommitThread {
+    /// Starts a thread that lets `make` make commits, until one fails. `last` is the hash of the
+    /// ledger's last line, empty before the first.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread.
+    pub fn start(
+        last: &str,
+        mut make: impl FnMut(&Sealed) -> Result<(), Failure> + Send + 'static,
+    ) -> Result<CommitThread, Failure> {
+        let (to, tasks) = channel::<Task>();
+        let (result, from) = channel();
+        let mut last = last.to_owned();
+        let work = move || {
+            for task in tasks {
+                let sealed = task.sealed(last);
+                last = sha256_hex(&[sealed.line.as_bytes()]);
+                let made = make(&sealed).map(|()| sealed.rows.emptied());
+                let failed = made.is_err();
+                // Nobody waits for the result of a job that has ended.
+                let _ = result.send(made);
+                if failed {
+                    break;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("commits".to_owned()).spawn(work);
+        let thread = thread.attempt(|| "cannot start a thread for commits".to_owned())?;
+        Ok(CommitThread { to, from, busy: false, spare: Rows::default(), thread })
+    }
+
+    /// Begins to write the line that opens the job.
+    ///
+    /// # Errors
+    ///
+    /// When the thread has ended.
+    pub fn open(&mut self, line: &str) -> Result<(), Failure> {
+        self.send(Task::Opening(line.to_owned()))
+    }
+
+    /// Begins to make `commit`; gives room for the rows of the next.
+    ///
+    /// # Errors
+    ///
+    /// When the thread has ended.
+    ///
+    /// # Panics
+    ///
+    /// When the commit before is not made yet.
+    pub fn commit(&mut self, rows: Rows, commit: Commit) -> Result<Rows, Failure> {
+        self.send(Task::Commit(rows, Box::new(commit)))?;
+        Ok(std::mem::take(&mut self.spare))
+    }
+
+    fn send(&mut self, task: Task) -> Result<(), Failure> {
+        assert!(!self.busy, "a commit begins when the one before is made");
+        self.to.send(task).map_err(|_| Failure::new(DIED))?;
+        self.busy = true;
+        Ok(())
+    }
+
+    /// Whether the last commit is made; without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn is_ready(&mut self) -> Result<bool, Failure> {
+        if !self.busy {
+            return Ok(true);
+        }
+        match self.from.try_recv() {
+            Ok(result) => self.made(result),
+            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Disconnected) => Err(Failure::new(DIED)),
+        }
+    }
+
+    /// Waits until the last commit is made, but not longer than `within`; tells whether it is.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn finish_within(&mut self, within: Duration) -> Result<bool, Failure> {
+        if !self.busy {
+            return Ok(true);
+        }
+        match self.from.recv_timeout(within) {
+            Ok(result) => self.made(result),
+            Err(RecvTimeoutError::Timeout) => Ok(false),
+            Err(RecvTimeoutError::Disconnected) => Err(Failure::new(DIED)),
+        }
+    }
+
+    /// Waits until the last commit is made, as long as it takes.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be made.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        if !self.busy {
+            return Ok(());
+        }
+        let result = self.from.recv().map_err(|_| Failure::new(DIED))?;
+        self.made(result).map(|_| ())
+    }
+
+    fn made(&mut self, result: Result<Rows, Failure>) -> Result<bool, Failure> {
+        self.busy = false;
+        self.spare = result?;
+        Ok(true)
+    }
+
+    /// Waits until the thread has done what it was given, and let go of what it owns.
+    pub fn join(self) {
+        let CommitThread { to, thread, .. } = self;
+        drop(to);
+        // If it has panicked, it has said so.
+        let _ = thread.join();
+    }
+}
+
+const DIED: &str = "the thread that makes commits has died";
+
+impl Task {
+    /// With its line, which follows one with the hash `last`.
+    fn sealed(self, last: String) -> Sealed {
+        match self {
+            Task::Opening(line) => Sealed { rows: Rows::default(), positions: Vec::new(), line },
+            Task::Commit(rows, mut commit) => {
+                commit.digest = digest(&rows);
+                commit.previous = last;
+                let line = serde_json::to_string(&commit).expect("a commit is JSON");
+                Sealed { rows, positions: commit.positions, line }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_fails_is_the_last() {
+        let make = |_: &Sealed| Err(Failure::new("the disk is full"));
+        let mut commits = CommitThread::start("", make).unwrap();
+        commits.open("{}").unwrap();
+        assert_eq!(commits.finish().unwrap_err().to_string(), "the disk is full");
+        // The thread ends some time after it has told of the failure.
+        let after = commits.open("{}").and_then(|()| commits.finish());
+        assert_eq!(after.unwrap_err().to_string(), DIED);
+        commits.join();
+    }
+
+    #[test]
+    fn a_commit_is_under_way_until_it_is_made() {
+        let (go, gone) = channel();
+        let make = move |_: &Sealed| gone.recv().map_err(|_| Failure::new("nobody lets it go"));
+        let mut commits = CommitThread::start("", make).unwrap();
+        assert!(commits.is_ready().unwrap());
+        commits.open("{}").unwrap();
+        assert!(!commits.is_ready().unwrap());
+        assert!(!commits.finish_within(Duration::ZERO).unwrap());
+        go.send(()).unwrap();
+        commits.finish().unwrap();
+        assert!(commits.is_ready().unwrap());
+    }
+}
