@@ -1,12 +1,14 @@
-//! Ads: their ids as numbers that compare as text does, and small numbers that stand for them.
+//! Ads: their ids as numbers that compare as text does, and how those of a minute are put in order.
 
 #![expect(
     clippy::cast_possible_truncation,
     reason = "places in a table are the low bits of hashes"
 )]
 
+use std::hash::Hash;
+
 /// An ad's id: its bytes, then zeros, so that the order of numbers is the order of ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(u128);
 
 impl Text {
@@ -31,11 +33,6 @@ impl Text {
     pub fn halves(self) -> [u64; 2] {
         [self.0 as u64, (self.0 >> 64) as u64]
     }
-
-    fn hash(self) -> u64 {
-        let [low, high] = self.halves();
-        fold(low ^ 0x9e37_79b9_7f4a_7c15, high ^ 0xd6e8_feb8_6659_fd93)
-    }
 }
 
 /// Both halves of a product: a fast hash of two numbers.
@@ -44,65 +41,35 @@ pub fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Ads by number, and the numbers of those that were looked for by their text.
-pub struct Ads {
-    texts: Vec<Text>,
-    /// Of each place the upper half of a hash, and the ad's number, from 1; 0 is free.
-    places: Vec<u64>,
+/// How the loop holds an ad: by its id, or by a number that it had beforehand.
+pub trait Ad: Copy + Eq + Hash + Default {
+    /// A hash of it: where it lies in tables, and among the ads of a minute.
+    fn place(self) -> u32;
+
+    /// Its id; `ids` are those of numbers.
+    fn text(self, ids: &[Text]) -> Text;
 }
 
-impl Ads {
-    /// Ads that have their numbers already.
-    pub fn numbered(texts: Vec<Text>) -> Ads {
-        Ads { texts, places: Vec::new() }
+impl Ad for Text {
+    #[inline]
+    fn place(self) -> u32 {
+        let [low, high] = self.halves();
+        (fold(low ^ 0x9e37_79b9_7f4a_7c15, high ^ 0xd6e8_feb8_6659_fd93) >> 32) as u32
     }
 
-    /// No ads yet.
-    pub fn unknown() -> Ads {
-        Ads { texts: Vec::new(), places: vec![0; 1 << 12] }
+    fn text(self, _: &[Text]) -> Text {
+        self
+    }
+}
+
+impl Ad for u32 {
+    #[inline]
+    fn place(self) -> u32 {
+        (u64::from(self).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
     }
 
-    /// The id of an ad.
-    pub fn text(&self, ad: u32) -> Text {
-        self.texts[ad as usize]
-    }
-
-    /// The number of the ad `text`: the next one, if it is new.
-    pub fn number(&mut self, text: Text) -> u32 {
-        let (hash, mask) = (text.hash(), self.places.len() - 1);
-        let mut at = hash as usize;
-        loop {
-            let place = self.places[at & mask];
-            if place == 0 {
-                break;
-            }
-            let number = (place as u32).wrapping_sub(1);
-            if place >> 32 == hash >> 32 && self.texts[number as usize] == text {
-                return number;
-            }
-            at = at.wrapping_add(1);
-        }
-        self.texts.push(text);
-        let number = u32::try_from(self.texts.len()).expect("there are fewer ads than u32");
-        self.places[at & mask] = (hash >> 32) << 32 | u64::from(number);
-        if self.texts.len() * 2 > self.places.len() {
-            self.grow();
-        }
-        number - 1
-    }
-
-    #[cold]
-    fn grow(&mut self) {
-        let mask = self.places.len() * 2 - 1;
-        self.places = vec![0; mask + 1];
-        for (number, text) in (1..).zip(&self.texts) {
-            let hash = text.hash();
-            let mut at = hash as usize;
-            while self.places[at & mask] != 0 {
-                at = at.wrapping_add(1);
-            }
-            self.places[at & mask] = (hash >> 32) << 32 | number;
-        }
+    fn text(self, ids: &[Text]) -> Text {
+        ids[self as usize]
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the loop holds of a minute that takes clicks: identities and counts in tables of its own.
 //!
 //! Open addressing with linear probing in one piece of memory, kept and used again by later
-//! minutes. Rows of counts lie nearly in the order of their keys.
+//! minutes. Rows of counts lie nearly in the order of their places.
 
 #![expect(clippy::cast_possible_truncation, reason = "places in a table are bits of hashes")]
+
+use crate::ads::Ad;
 
 /// Filters: every click, a country, blocks of addresses.
 pub const FILTERS: usize = 3;
@@ -85,45 +87,45 @@ impl Seen {
 
 /// A row of [`AdCounts`]; free if no click is counted.
 #[derive(Clone, Copy, Default)]
-#[repr(align(16))]
-struct Row {
-    key: u32,
+struct Row<A> {
+    ad: A,
+    place: u32,
     counts: Counts,
 }
 
-/// Clicks by the [`key`] of an ad, whose upper bits say where to look.
-pub struct AdCounts {
-    rows: Vec<Row>,
+/// Clicks by ad; the upper bits of an ad's [place](Ad::place) say where to look.
+pub struct AdCounts<A> {
+    rows: Vec<Row<A>>,
     taken: usize,
     shift: u32,
 }
 
-impl Default for AdCounts {
-    fn default() -> AdCounts {
+impl<A: Ad> Default for AdCounts<A> {
+    fn default() -> AdCounts<A> {
         AdCounts { rows: vec![Row::default(); 1 << 11], taken: 0, shift: 32 - 11 }
     }
 }
 
-impl AdCounts {
-    /// Reads where `key` belongs, so that it is near when it is wanted.
+impl<A: Ad> AdCounts<A> {
+    /// Reads where an ad of this place belongs, so that it is near when it is wanted.
     #[inline]
-    pub fn touch(&self, key: u32) -> u32 {
-        self.rows[(key >> self.shift) as usize].key
+    pub fn touch(&self, place: u32) -> u32 {
+        self.rows[(place >> self.shift) as usize].counts[0]
     }
 
     /// Counts a click.
     #[inline]
-    pub fn add(&mut self, key: u32, counts: Counts) {
+    pub fn add(&mut self, ad: A, place: u32, counts: Counts) {
         let rows = &mut self.rows[..];
         let mask = rows.len() - 1;
-        let mut at = (key >> self.shift) as usize & mask;
+        let mut at = (place >> self.shift) as usize & mask;
         loop {
             let row = &mut rows[at];
             if row.counts[0] == 0 {
-                *row = Row { key, counts };
+                *row = Row { ad, place, counts };
                 break;
             }
-            if row.key == key {
+            if row.ad == ad {
                 add(&mut row.counts, counts);
                 return;
             }
@@ -142,7 +144,7 @@ impl AdCounts {
         let before = std::mem::replace(&mut self.rows, vec![Row::default(); mask + 1]);
         self.shift -= 1;
         for row in before.into_iter().filter(|row| row.counts[0] > 0) {
-            let mut at = (row.key >> self.shift) as usize;
+            let mut at = (row.place >> self.shift) as usize;
             while self.rows[at].counts[0] > 0 {
                 at = (at + 1) & mask;
             }
@@ -150,21 +152,25 @@ impl AdCounts {
         }
     }
 
-    /// All rows by key: they are nearly so, but for those that found their place taken.
-    pub fn sorted(&self) -> (Vec<u32>, Vec<Counts>) {
-        let (mut keys, mut counts) = (Vec::with_capacity(self.taken), Vec::new());
-        counts.reserve_exact(self.taken);
+    /// All rows by place: they are nearly so, but for those that found theirs taken.
+    pub fn sealed(&self) -> Sealed<A> {
+        let mut sealed = Sealed::default();
+        sealed.places.reserve_exact(self.taken);
+        sealed.ads.reserve_exact(self.taken);
+        sealed.counts.reserve_exact(self.taken);
         for row in self.rows.iter().filter(|row| row.counts[0] > 0) {
-            let mut at = keys.len();
-            keys.push(row.key);
-            counts.push(row.counts);
-            while at > 0 && keys[at - 1] > row.key {
-                keys.swap(at - 1, at);
-                counts.swap(at - 1, at);
+            let mut at = sealed.places.len();
+            sealed.places.push(row.place);
+            sealed.ads.push(row.ad);
+            sealed.counts.push(row.counts);
+            while at > 0 && sealed.places[at - 1] > row.place {
+                sealed.places.swap(at - 1, at);
+                sealed.ads.swap(at - 1, at);
+                sealed.counts.swap(at - 1, at);
                 at -= 1;
             }
         }
-        (keys, counts)
+        sealed
     }
 
     /// Forgets all.
@@ -174,23 +180,44 @@ impl AdCounts {
     }
 }
 
-/// The key of an ad: its number, mixed so that keys lie evenly, and no two are the same.
-///
-/// The finalizer of MurmurHash3 (Austin Appleby).
-#[inline]
-pub fn key(ad: u32) -> u32 {
-    let mut h = ad ^ (ad >> 16);
-    h = h.wrapping_mul(0x85eb_ca6b);
-    h ^= h >> 13;
-    h = h.wrapping_mul(0xc2b2_ae35);
-    h ^ (h >> 16)
+/// The counts of a minute that has settled, by ascending place.
+#[derive(Default)]
+pub struct Sealed<A> {
+    /// Places of the ads.
+    pub places: Vec<u32>,
+    /// The ads.
+    pub ads: Vec<A>,
+    /// The clicks of each.
+    pub counts: Vec<Counts>,
 }
 
-/// The ad of a key.
-pub fn ad(key: u32) -> u32 {
-    let mut x = key ^ (key >> 16);
-    x = x.wrapping_mul(0x7ed1_b41d);
-    x ^= (x >> 13) ^ (x >> 26);
-    x = x.wrapping_mul(0xa5cb_9243);
-    x ^ (x >> 16)
+impl<A: Ad> Sealed<A> {
+    /// Each ad and its clicks.
+    pub fn rows(&self) -> impl Iterator<Item = (A, Counts)> {
+        self.ads.iter().copied().zip(self.counts.iter().copied())
+    }
+
+    /// The clicks of an ad: places lie evenly, so a guess is near.
+    pub fn get(&self, ad: A) -> Counts {
+        let (place, count) = (ad.place(), self.places.len());
+        let mut at = ((u64::from(place) * count as u64) >> 32) as usize;
+        let mut step = 8;
+        let mut end = at;
+        while at > 0 && self.places[at] >= place {
+            at = at.saturating_sub(step);
+            step *= 2;
+        }
+        while end < count && self.places[end] < place {
+            end = count.min(end + step);
+            step *= 2;
+        }
+        at += self.places[at..end].partition_point(|other| *other < place);
+        while self.places.get(at) == Some(&place) {
+            if self.ads[at] == ad {
+                return self.counts[at];
+            }
+            at += 1;
+        }
+        [0; FILTERS]
+    }
 }

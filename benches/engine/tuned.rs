@@ -14,11 +14,11 @@ use std::hint::black_box;
 
 use clicks_dataflows::time::{Epoch, Millis, Minute};
 
-use crate::ads::{Ads, Text, order};
-use crate::tables::{AdCounts, Counts, FILTERS, Seen, ad, key};
+use crate::ads::{Ad, Text, order};
+use crate::tables::{AdCounts, Counts, FILTERS, Sealed, Seen};
 use crate::told::{Count, Rank, Sink, Told};
-use crate::windows::{Sealed, WINDOWS, Windows};
-use crate::workload::Decoded;
+use crate::windows::{WINDOWS, Windows};
+use crate::workload::{Click, Decoded};
 
 /// How long after its end a minute settles.
 pub const LATENESS_MS: Millis = 15_000;
@@ -32,7 +32,7 @@ const GROUP: usize = 64;
 /// How the loop knows ads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Known {
-    /// By their ids, which it looks for in a table for each click
+    /// By their ids
     Text,
     /// By numbers that they had beforehand
     Number,
@@ -40,42 +40,46 @@ pub enum Known {
 
 /// What the loop needs of a click.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Facts {
+pub struct Facts<A> {
     /// What makes two records the same click.
     pub identity: u128,
+    /// Its ad.
+    pub ad: A,
     /// The minute in which it happened.
     pub minute: Minute,
-    /// The number of its ad.
-    pub ad: u32,
     /// 1 for each filter that it matches.
     pub counts: Counts,
 }
 
-/// Counts `decoded`, taking the partitions in turn.
+/// Counts `decoded`, knowing ads as told.
 pub fn count<S: Sink>(decoded: &Decoded, known: Known, sink: S) -> (Tally, S) {
-    let ads = match known {
-        Known::Text => Ads::unknown(),
-        Known::Number => Ads::numbered(decoded.ads.clone()),
-    };
-    let mut tuned = Tuned::new(ads, sink);
+    let ids = &decoded.ads[..];
+    match known {
+        Known::Text => in_turn(decoded, sink, |click| click.facts(ids[click.ad as usize])),
+        Known::Number => in_turn(decoded, sink, |click| click.facts(click.ad)),
+    }
+}
+
+/// Counts `decoded`, taking the partitions in turn.
+fn in_turn<A: Ad, S: Sink>(
+    decoded: &Decoded,
+    sink: S,
+    facts: impl Fn(&Click) -> Facts<A>,
+) -> (Tally, S) {
+    let mut tuned = Tuned::new(sink);
     let mut clocks = vec![0; decoded.partitions.len()];
     for start in (0..).step_by(BATCH) {
         for (partition, clock) in decoded.partitions.iter().zip(&mut clocks) {
             let end = partition.len().min(start + BATCH);
             let batch = &partition[start.min(end)..end];
-            match known {
-                Known::Text => tuned.take(batch, |click, ads| {
-                    click.facts(ads.number(decoded.ads[click.ad as usize]))
-                }),
-                Known::Number => tuned.take(batch, |click, _| click.facts(click.ad)),
-            }
+            tuned.take(batch, &facts);
             *clock = batch.iter().fold(*clock, |clock, click| clock.max(click.event_ms));
             if end == partition.len() {
                 *clock = Millis::MAX;
             }
         }
         let clock = clocks.iter().copied().min().unwrap_or(Millis::MAX);
-        while tuned.settle(clock).is_some() {}
+        while tuned.settle(clock, &decoded.ads).is_some() {}
         if clock == Millis::MAX {
             break;
         }
@@ -100,20 +104,24 @@ impl Tally {
 }
 
 /// A minute that takes clicks.
-#[derive(Default)]
-struct Open {
+struct Open<A> {
     seen: Seen,
-    counts: AdCounts,
+    counts: AdCounts<A>,
+}
+
+impl<A: Ad> Default for Open<A> {
+    fn default() -> Open<A> {
+        Open { seen: Seen::default(), counts: AdCounts::default() }
+    }
 }
 
 /// What the loop holds.
-pub struct Tuned<S> {
-    ads: Ads,
+pub struct Tuned<A, S> {
     /// The minute of the first in `open`.
     first: Minute,
-    open: VecDeque<Open>,
-    spare: Vec<Open>,
-    windows: Windows,
+    open: VecDeque<Open<A>>,
+    spare: Vec<Open<A>>,
+    windows: Windows<A>,
     texts: Vec<Text>,
     order: Vec<u64>,
     told: bool,
@@ -123,11 +131,10 @@ pub struct Tuned<S> {
     pub sink: S,
 }
 
-impl<S: Sink> Tuned<S> {
+impl<A: Ad, S: Sink> Tuned<A, S> {
     /// No clicks yet.
-    pub fn new(ads: Ads, sink: S) -> Tuned<S> {
+    pub fn new(sink: S) -> Tuned<A, S> {
         Tuned {
-            ads,
             first: Minute(0),
             open: VecDeque::new(),
             spare: Vec::new(),
@@ -142,39 +149,52 @@ impl<S: Sink> Tuned<S> {
 
     /// Takes clicks, of which `facts` tells what matters.
     #[inline]
-    pub fn take<C>(&mut self, clicks: &[C], facts: impl Fn(&C, &mut Ads) -> Facts) {
+    pub fn take<C>(&mut self, clicks: &[C], facts: impl Fn(&C) -> Facts<A>) {
         let mut group = [Facts::default(); GROUP];
         for clicks in clicks.chunks(GROUP) {
             let group = &mut group[..clicks.len()];
             for (fact, click) in group.iter_mut().zip(clicks) {
-                *fact = facts(click, &mut self.ads);
+                *fact = facts(click);
             }
+            self.touch(group);
             self.count(group);
         }
     }
 
-    fn count(&mut self, group: &[Facts]) {
-        let mut touched = 0;
-        for facts in group {
-            let key = key(facts.ad);
-            let Open { seen, counts } = self.minute(facts.minute);
-            touched ^= seen.touch(facts.identity) ^ counts.touch(key);
-        }
+    /// Reads the places of `group`, most of which is of one minute.
+    #[inline]
+    fn touch(&mut self, group: &[Facts<A>]) {
+        let Open { seen, counts } = self.minute(group[0].minute);
+        let touched = group.iter().fold(0, |touched, facts| {
+            touched ^ seen.touch(facts.identity) ^ counts.touch(facts.ad.place())
+        });
         black_box(touched);
-        let mut clicks = 0;
-        for facts in group {
-            let Open { seen, counts } = &mut self.open[(facts.minute.0 - self.first.0) as usize];
-            if seen.insert(facts.identity) {
-                counts.add(key(facts.ad), facts.counts);
-                clicks += 1;
-            }
-        }
-        self.tally.clicks += clicks;
-        self.tally.duplicates += group.len() as u64 - clicks;
     }
 
     #[inline]
-    fn minute(&mut self, minute: Minute) -> &mut Open {
+    fn count(&mut self, mut group: &[Facts<A>]) {
+        self.tally.clicks += group.len() as u64;
+        while let Some(first) = group.first() {
+            let minute = first.minute;
+            let same = group.iter().take_while(|facts| facts.minute == minute).count();
+            let (now, later) = group.split_at(same);
+            let Open { seen, counts } = self.minute(minute);
+            let mut duplicates = 0;
+            for facts in now {
+                if seen.insert(facts.identity) {
+                    counts.add(facts.ad, facts.ad.place(), facts.counts);
+                } else {
+                    duplicates += 1;
+                }
+            }
+            self.tally.clicks -= duplicates;
+            self.tally.duplicates += duplicates;
+            group = later;
+        }
+    }
+
+    /// The minute, opened if it was not.
+    fn minute(&mut self, minute: Minute) -> &mut Open<A> {
         if self.open.is_empty() && !self.told {
             self.first = minute;
         }
@@ -190,32 +210,33 @@ impl<S: Sink> Tuned<S> {
         &mut self.open[at]
     }
 
-    /// Tells the first open minute, if it has settled once all clocks have reached `clock`.
-    pub fn settle(&mut self, clock: Millis) -> Option<Minute> {
+    /// Tells the first open minute, if it has settled once all clocks have reached `clock`; `ids`
+    /// are those of numbers.
+    pub fn settle(&mut self, clock: Millis, ids: &[Text]) -> Option<Minute> {
         let (minute, epoch) = (self.first, self.first.end() + LATENESS_MS);
         if epoch > clock {
             return None;
         }
         let mut open = self.open.pop_front()?;
         (self.first, self.told) = (minute.plus(1), true);
-        let (keys, counts) = open.counts.sorted();
-        self.tell_counts(minute, epoch, &keys, &counts);
-        self.windows.push(minute, Sealed { keys, counts });
-        self.tell_lists(minute, epoch);
+        let sealed = open.counts.sealed();
+        self.tell_counts(minute, epoch, &sealed, ids);
+        self.windows.push(minute, sealed);
+        self.tell_lists(minute, epoch, ids);
         open.seen.clear();
         open.counts.clear();
         self.spare.push(open);
         Some(minute)
     }
 
-    fn tell_counts(&mut self, minute: Minute, epoch: Epoch, keys: &[u32], counts: &[Counts]) {
+    fn tell_counts(&mut self, minute: Minute, epoch: Epoch, sealed: &Sealed<A>, ids: &[Text]) {
         self.texts.clear();
-        self.texts.extend(keys.iter().map(|key| self.ads.text(ad(*key))));
+        self.texts.extend(sealed.ads.iter().map(|ad| ad.text(ids)));
         order(&self.texts, &mut self.order);
         for at in &self.order {
             let at = usize::try_from(*at).expect("it is a place");
             let ad = self.texts[at];
-            for (filter, clicks) in (0..).zip(counts[at]) {
+            for (filter, clicks) in (0..).zip(sealed.counts[at]) {
                 if clicks > 0 {
                     self.sink.count(Count { epoch, ad, minute, filter, clicks: clicks.into() });
                 }
@@ -223,13 +244,12 @@ impl<S: Sink> Tuned<S> {
         }
     }
 
-    fn tell_lists(&mut self, minute: Minute, epoch: Epoch) {
+    fn tell_lists(&mut self, minute: Minute, epoch: Epoch, ids: &[Text]) {
         for (filter, number) in (0..FILTERS).zip(0..) {
             for (at, window) in WINDOWS.into_iter().enumerate() {
-                let list = self.windows.list(filter, at, &self.ads);
-                let ads =
-                    list.iter().map(|(clicks, key)| ((*clicks).into(), self.ads.text(ad(*key))));
-                let ads: Vec<(u64, Text)> = ads.collect();
+                let list = self.windows.list(filter, at, ids).into_iter();
+                let ads: Vec<(u64, Text)> =
+                    list.map(|(clicks, ad)| (clicks.into(), ad.text(ids))).collect();
                 if !ads.is_empty() {
                     self.sink.rank(Rank { epoch, minute, filter: number, window, ads: &ads });
                 }

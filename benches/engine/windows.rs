@@ -12,8 +12,8 @@ use clicks_dataflows::time::Minute;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::ads::Ads;
-use crate::tables::{Counts, FILTERS, ad, add};
+use crate::ads::{Ad, Text};
+use crate::tables::{Counts, FILTERS, Sealed, add};
 
 /// Lengths of the windows in minutes.
 pub const WINDOWS: [u32; 3] = [1, 5, 60];
@@ -24,45 +24,9 @@ pub const TOP: usize = 100;
 /// Minutes of the longest window.
 const LONGEST: u32 = WINDOWS[WINDOWS.len() - 1];
 
-/// An ad's clicks and key.
-pub type Ranked = (u32, u32);
-
-/// The counts of a minute that has settled, by ascending key.
-#[derive(Default)]
-pub struct Sealed {
-    /// Keys of the ads.
-    pub keys: Vec<u32>,
-    /// The clicks of each.
-    pub counts: Vec<Counts>,
-}
-
-impl Sealed {
-    fn rows(&self) -> impl Iterator<Item = (u32, Counts)> {
-        self.keys.iter().copied().zip(self.counts.iter().copied())
-    }
-
-    /// The clicks of an ad: keys lie evenly, so a guess is near.
-    fn get(&self, key: u32) -> Counts {
-        let count = self.keys.len();
-        let guess = (u64::from(key) * count as u64) >> 32;
-        let guess = usize::try_from(guess).expect("it is less than the count");
-        let (mut low, mut high, mut step) = (guess, guess, 8);
-        while low > 0 && self.keys[low.min(count - 1)] > key {
-            low = low.saturating_sub(step);
-            step *= 2;
-        }
-        while high < count && self.keys[high] < key {
-            high = count.min(high + step);
-            step *= 2;
-        }
-        let found = self.keys[low..count.min(high + 1)].binary_search(&key);
-        found.map_or([0; FILTERS], |at| self.counts[low + at])
-    }
-}
-
-struct Held {
+struct Held<A> {
     minute: Minute,
-    sealed: Sealed,
+    sealed: Sealed<A>,
     bars: Counts,
 }
 
@@ -74,31 +38,31 @@ struct Tracked {
 
 /// Sums of the last minutes; see the module.
 #[derive(Default)]
-pub struct Windows {
-    held: VecDeque<Held>,
-    tracked: HashMap<u32, Tracked, FixedState>,
+pub struct Windows<A> {
+    held: VecDeque<Held<A>>,
+    tracked: HashMap<A, Tracked, FixedState>,
     /// The clicks of the last ad of each list that was last made.
     least: [Counts; WINDOWS.len()],
 }
 
-impl Windows {
+impl<A: Ad> Windows<A> {
     /// Moves all windows on to end with `minute`, the one after the last.
-    pub fn push(&mut self, minute: Minute, sealed: Sealed) {
+    pub fn push(&mut self, minute: Minute, sealed: Sealed<A>) {
         let bars = self.bars(&sealed);
         self.slide(minute, &sealed);
         self.tracked.retain(|_, tracked| tracked.last_big.plus(LONGEST) > minute);
         while self.held.front().is_some_and(|held| held.minute.plus(LONGEST) <= minute) {
             self.held.pop_front();
         }
-        for (key, counts) in sealed.rows() {
+        for (ad, counts) in sealed.rows() {
             if !(0..FILTERS).any(|filter| counts[filter] >= bars[filter]) {
                 continue;
             }
             let held = &self.held;
-            let tracked = self.tracked.entry(key).or_insert_with(|| {
+            let tracked = self.tracked.entry(ad).or_insert_with(|| {
                 let mut sums = [counts; WINDOWS.len()];
                 for held in held {
-                    let past = held.sealed.get(key);
+                    let past = held.sealed.get(ad);
                     for (length, sums) in WINDOWS.iter().zip(&mut sums) {
                         if held.minute.plus(*length) > minute {
                             add(sums, past);
@@ -113,11 +77,11 @@ impl Windows {
     }
 
     /// The bars of the minute that comes in.
-    fn bars(&self, sealed: &Sealed) -> Counts {
+    fn bars(&self, sealed: &Sealed<A>) -> Counts {
         std::array::from_fn(|filter| {
             let mut largest = Largest::default();
-            sealed.counts.iter().for_each(|counts| largest.offer((counts[filter], 0), byte_order));
-            let own = largest.finish(byte_order).get(TOP - 1).map_or(1, |last| last.0);
+            sealed.counts.iter().for_each(|counts| largest.offer((counts[filter], ()), least));
+            let own = largest.finish(least).get(TOP - 1).map_or(1, |last| last.0);
             let full = |at: &usize| self.held.len() >= WINDOWS[*at] as usize;
             let own = if full(&(WINDOWS.len() - 1)) { own } else { own / 2 };
             let longer = (1..WINDOWS.len()).filter(full);
@@ -127,31 +91,31 @@ impl Windows {
     }
 
     /// Adds what enters to the sums of tracked ads, and subtracts what leaves.
-    fn slide(&mut self, minute: Minute, sealed: &Sealed) {
+    fn slide(&mut self, minute: Minute, sealed: &Sealed<A>) {
         let held = &self.held;
         let leaving = WINDOWS.map(|length| {
             let left = minute.minus(length);
             held.iter().find(|held| held.minute == left).map(|held| &held.sealed)
         });
-        let left: usize = leaving.iter().flatten().map(|sealed| sealed.keys.len()).sum();
-        if self.tracked.len() * 8 < sealed.keys.len() + left {
-            for (key, tracked) in &mut self.tracked {
-                let entered = sealed.get(*key);
+        let left: usize = leaving.iter().flatten().map(|sealed| sealed.ads.len()).sum();
+        if self.tracked.len() * 8 < sealed.ads.len() + left {
+            for (ad, tracked) in &mut self.tracked {
+                let entered = sealed.get(*ad);
                 for (sums, leaving) in tracked.sums.iter_mut().zip(leaving) {
                     add(sums, entered);
-                    leaving.iter().for_each(|left| subtract(sums, left.get(*key)));
+                    leaving.iter().for_each(|left| subtract(sums, left.get(*ad)));
                 }
             }
             return;
         }
-        for (key, counts) in sealed.rows() {
-            if let Some(tracked) = self.tracked.get_mut(&key) {
+        for (ad, counts) in sealed.rows() {
+            if let Some(tracked) = self.tracked.get_mut(&ad) {
                 tracked.sums.iter_mut().for_each(|sums| add(sums, counts));
             }
         }
         for (at, leaving) in leaving.into_iter().enumerate() {
-            for (key, counts) in leaving.into_iter().flat_map(Sealed::rows) {
-                if let Some(tracked) = self.tracked.get_mut(&key) {
+            for (ad, counts) in leaving.into_iter().flat_map(Sealed::rows) {
+                if let Some(tracked) = self.tracked.get_mut(&ad) {
                     subtract(&mut tracked.sums[at], counts);
                 }
             }
@@ -159,26 +123,25 @@ impl Windows {
     }
 
     /// The list of a filter and of the window with this place, most clicks first, then the least
-    /// id.
-    pub fn list(&mut self, filter: usize, at: usize, ads: &Ads) -> Vec<Ranked> {
-        let order = |a: &Ranked, b: &Ranked| {
-            let text = |ranked: &Ranked| ads.text(ad(ranked.1));
-            b.0.cmp(&a.0).then_with(|| text(a).cmp(&text(b)))
+    /// id; `ids` are those of numbers.
+    pub fn list(&mut self, filter: usize, at: usize, ids: &[Text]) -> Vec<(u32, A)> {
+        let order = |a: &(u32, A), b: &(u32, A)| {
+            b.0.cmp(&a.0).then_with(|| a.1.text(ids).cmp(&b.1.text(ids)))
         };
         let mut largest = Largest::default();
-        for (key, tracked) in &self.tracked {
-            largest.offer((tracked.sums[at][filter], *key), order);
+        for (ad, tracked) in &self.tracked {
+            largest.offer((tracked.sums[at][filter], *ad), order);
         }
         let mut list = largest.finish(order);
         let window = || self.held.iter().rev().take(WINDOWS[at] as usize);
         let unseen: u32 = window().map(|held| held.bars[filter] - 1).sum();
         if unseen > 0 && list.get(TOP - 1).map_or(0, |last| last.0) <= unseen {
-            let mut sums: HashMap<u32, u32, FixedState> = HashMap::default();
-            for (key, counts) in window().flat_map(|held| held.sealed.rows()) {
-                *sums.entry(key).or_default() += counts[filter];
+            let mut sums: HashMap<A, u32, FixedState> = HashMap::default();
+            for (ad, counts) in window().flat_map(|held| held.sealed.rows()) {
+                *sums.entry(ad).or_default() += counts[filter];
             }
             let mut largest = Largest::default();
-            sums.into_iter().for_each(|(key, sum)| largest.offer((sum, key), order));
+            sums.into_iter().for_each(|(ad, sum)| largest.offer((sum, ad), order));
             list = largest.finish(order);
         }
         self.least[at][filter] = list.get(TOP - 1).map_or(0, |last| last.0);
@@ -192,21 +155,26 @@ fn subtract(counts: &mut Counts, less: Counts) {
     }
 }
 
-fn byte_order(a: &Ranked, b: &Ranked) -> Ordering {
-    b.cmp(a)
+fn least(a: &(u32, ()), b: &(u32, ())) -> Ordering {
+    b.0.cmp(&a.0)
 }
 
 /// The first [`TOP`] of what is offered: those below what is known to be too little are not kept.
-#[derive(Default)]
-struct Largest {
-    kept: Vec<Ranked>,
+struct Largest<A> {
+    kept: Vec<(u32, A)>,
     floor: u32,
 }
 
-impl Largest {
+impl<A> Default for Largest<A> {
+    fn default() -> Largest<A> {
+        Largest { kept: Vec::with_capacity(8 * TOP), floor: 1 }
+    }
+}
+
+impl<A> Largest<A> {
     #[inline]
-    fn offer(&mut self, ranked: Ranked, order: impl Fn(&Ranked, &Ranked) -> Ordering) {
-        if ranked.0 > 0 && ranked.0 >= self.floor {
+    fn offer(&mut self, ranked: (u32, A), order: impl Fn(&(u32, A), &(u32, A)) -> Ordering) {
+        if ranked.0 >= self.floor {
             self.kept.push(ranked);
             if self.kept.len() == 8 * TOP {
                 self.kept.select_nth_unstable_by(TOP - 1, order);
@@ -216,7 +184,7 @@ impl Largest {
         }
     }
 
-    fn finish(mut self, order: impl Fn(&Ranked, &Ranked) -> Ordering) -> Vec<Ranked> {
+    fn finish(mut self, order: impl Fn(&(u32, A), &(u32, A)) -> Ordering) -> Vec<(u32, A)> {
         self.kept.sort_unstable_by(order);
         self.kept.truncate(TOP);
         self.kept

@@ -61,9 +61,9 @@ pub struct Click {
 }
 
 impl Click {
-    /// What the loop needs, of an ad with this number.
+    /// What the loop needs; `ad` is how it knows the ad.
     #[inline]
-    pub fn facts(&self, ad: u32) -> Facts {
+    pub fn facts<A>(&self, ad: A) -> Facts<A> {
         let [high, low] = self.identity;
         Facts {
             identity: u128::from(high) << 64 | u128::from(low),
