@@ -173,8 +173,6 @@ impl Iterator for Maker {
 
 /// Clicks of each partition, and the ids of all ads.
 pub struct Decoded {
-    /// Their shape.
-    pub shape: Shape,
     /// Ids by number.
     pub ads: Vec<Text>,
     /// Clicks of each partition, in their order.
@@ -190,6 +188,6 @@ impl Decoded {
         for (partition, click) in Maker::new(shape) {
             partitions[partition].push(click);
         }
-        Decoded { shape, ads, partitions }
+        Decoded { ads, partitions }
     }
 }
