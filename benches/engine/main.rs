@@ -34,7 +34,7 @@ use clap::{Parser, ValueEnum};
 use clicks::worker::monotonic_ms;
 
 use race::Figure;
-use told::Checksum;
+use told::{Checksum, Told};
 use tuned::Known;
 use workload::{Decoded, Shape};
 
@@ -68,12 +68,15 @@ pub struct Args {
     /// Fails if a bar is missed
     #[arg(long)]
     strict: bool,
-    /// Runs one side once and tells its speed
+    /// Runs one side alone and tells its speed
     #[arg(long, value_enum)]
     once: Option<Mode>,
     /// Workers of `--once job` and `--once job-files`
     #[arg(long, default_value_t = 1)]
     workers: usize,
+    /// How often `--once` runs its side, all the same: later runs find their memory ready
+    #[arg(long, default_value_t = 1)]
+    repeat: usize,
     /// Where files are written; those of clicks stay there for the next run
     #[arg(long)]
     directory: Option<PathBuf>,
@@ -166,45 +169,52 @@ fn main() -> ExitCode {
     if figures.iter().any(bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// Runs a side once, which is what a profiler wants.
+/// Runs a side alone, which is what a profiler wants.
 fn once(args: &Args, mode: Mode) {
     let results = args.temporary().join("clicks-engine-once");
-    let files = || {
-        std::fs::create_dir_all(&results).expect("a directory can be made");
-        lines::directory(args.shape(), &args.temporary()).expect("files can be written")
-    };
-    let ((took, cpu), told) = match mode {
+    let shape = args.shape();
+    let files = || lines::directory(shape, &args.temporary()).expect("files can be written");
+    match mode {
         Mode::Loop => {
-            let decoded = Decoded::make(args.shape());
-            timed(|| {
+            let decoded = Decoded::make(shape);
+            repeat(args, || {
                 let (tally, rows) = tuned::count(&decoded, args.ads_known, Checksum::default());
                 Some(tally.told(rows))
-            })
+            });
         }
         Mode::Job => {
-            let input = job::Input::new(Decoded::make(args.shape()));
+            let input = job::Input::new(Decoded::make(shape));
             input.prepare();
-            timed(|| Some(job::run_job(&input, args.workers, support::job::options(6))))
+            repeat(args, || Some(job::run_job(&input, args.workers, support::job::options(6))));
         }
         Mode::LoopFiles => {
             let from = files();
-            timed(|| {
-                pair::count(&from, &results).map(|()| None).expect("the loop reads and writes")
-            })
+            repeat(args, || {
+                std::fs::create_dir_all(&results).expect("a directory can be made");
+                pair::count(&from, &results).expect("the loop reads and writes");
+                None
+            });
         }
         Mode::JobFiles => {
             let from = files();
-            let _ = std::fs::remove_dir_all(&results);
-            timed(|| {
+            repeat(args, || {
+                let _ = std::fs::remove_dir_all(&results);
                 job::run_directory(&from, &results, args.workers);
                 None
-            })
+            });
         }
-    };
-    let ns = took as f64 * 1e6 / args.clicks as f64;
-    println!("{took} ms, {cpu} ms of CPU, {:.2} M clicks/s, {ns:.1} ns a click", 1000.0 / ns);
-    if let Some(told) = told {
-        println!("{told:?}");
+    }
+}
+
+/// Runs `work` as often as asked for, and tells how fast it was each time, and what it told.
+fn repeat(args: &Args, work: impl Fn() -> Option<Told>) {
+    for _ in 0..args.repeat {
+        let ((took, cpu), told) = timed(&work);
+        let ns = took as f64 * 1e6 / args.clicks as f64;
+        println!("{took} ms, {cpu} ms of CPU, {:.2} M clicks/s, {ns:.1} ns a click", 1000.0 / ns);
+        if let Some(told) = told {
+            println!("{told:?}");
+        }
     }
 }
 
