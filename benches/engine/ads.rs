@@ -93,8 +93,31 @@ pub fn order(texts: &[Text], order: &mut Vec<u64>) {
         });
         key << 32 | at
     }));
-    order.sort_unstable();
+    sort(order, differing.count_ones());
     order.iter_mut().for_each(|key| *key &= u64::from(u32::MAX));
+}
+
+/// Bits that a pass of [`sort`] looks at.
+const DIGIT: u32 = 9;
+
+/// Sorts by so many bits from bit 32 on; what is equal there stays in its order.
+fn sort(keys: &mut Vec<u64>, bits: u32) {
+    let mut sorted = vec![0; keys.len()];
+    for digit in 0..bits.div_ceil(DIGIT) {
+        let place = |key: u64| (key >> (32 + digit * DIGIT)) as usize & ((1 << DIGIT) - 1);
+        let mut next = [0; 1 << DIGIT];
+        keys.iter().for_each(|key| next[place(*key)] += 1);
+        let mut before = 0;
+        for next in &mut next {
+            before += std::mem::replace(next, before);
+        }
+        for key in keys.iter() {
+            let next = &mut next[place(*key)];
+            sorted[*next] = *key;
+            *next += 1;
+        }
+        std::mem::swap(keys, &mut sorted);
+    }
 }
 
 /// Neighbouring bits.
