@@ -11,9 +11,9 @@ db.execute("SET threads = 2")
 began = time.monotonic()
 db.execute(f"""
     CREATE TABLE counts AS
-    SELECT ad_id, date_trunc('minute', at) AS minute, count(*) AS clicks
+    SELECT ad_id, date_trunc('minute', clicked) AS minute, count(*) AS clicks
     FROM (
-        SELECT DISTINCT click_id, click_timestamp AS at, ad_id
+        SELECT DISTINCT click_id, click_timestamp AS clicked, ad_id
         FROM read_json('{sys.argv[1]}/*.jsonl', format = 'newline_delimited', columns = {{
             ad_id: 'VARCHAR', click_timestamp: 'TIMESTAMP', user_id: 'VARCHAR',
             ip: 'VARCHAR', country: 'VARCHAR', click_id: 'VARCHAR'}})
@@ -33,7 +33,7 @@ print((time.monotonic() - began) * 1000)
 ///
 /// # Errors
 ///
-/// Says that there is no DuckDB.
+/// Says that there is none, or that it failed.
 pub fn milliseconds(from: &Path) -> Result<f64, &'static str> {
     let python = std::env::var("CLICKS_DUCKDB_PYTHON").unwrap_or("python3".to_owned());
     let ran = Command::new(python).arg("-c").arg(SCRIPT).arg(from).output();
@@ -41,7 +41,7 @@ pub fn milliseconds(from: &Path) -> Result<f64, &'static str> {
     let told = String::from_utf8_lossy(&ran.stdout);
     let ms = told.trim().parse().map_err(|_| {
         println!("DuckDB: {}", String::from_utf8_lossy(&ran.stderr).trim());
-        "skipped: there is no DuckDB"
+        "skipped: DuckDB is missing, or failed"
     })?;
     println!("  {:<34} [{ms:.0}] ms", "DuckDB, 2 threads");
     Ok(ms)

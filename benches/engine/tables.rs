@@ -3,8 +3,6 @@
 //! Open addressing with linear probing in one piece of memory, kept and used again by later
 //! minutes. Rows of counts lie nearly in the order of their places.
 
-#![expect(clippy::cast_possible_truncation, reason = "places in a table are bits of hashes")]
-
 use crate::ads::Ad;
 
 /// Filters: every click, a country, blocks of addresses.

@@ -184,7 +184,8 @@ impl Decoded {
     pub fn make(shape: Shape) -> Decoded {
         let ads = (0..shape.ads).map(|ad| Text::new(&ad_id(ad))).collect();
         let room = usize::try_from(shape.clicks).expect("they fit") / PARTITIONS;
-        let mut partitions = vec![Vec::with_capacity(room + room / 100); PARTITIONS];
+        let empty = || Vec::with_capacity(room + room / 100);
+        let mut partitions: Vec<Vec<Click>> = (0..PARTITIONS).map(|_| empty()).collect();
         for (partition, click) in Maker::new(shape) {
             partitions[partition].push(click);
         }
