@@ -39,6 +39,7 @@ pub fn plan(clicks: u64, minutes: u64, ads: u64) -> Plan {
 }
 
 /// Lines of each partition.
+#[derive(Default)]
 pub struct Lines([Partition; PARTITIONS]);
 
 /// Lines, one after the other, and where each ends.
@@ -51,13 +52,18 @@ pub struct Partition {
 impl Lines {
     /// The lines of `plan`.
     pub fn generate(plan: Plan) -> Lines {
-        let mut lines = Lines(Default::default());
+        let mut lines = Lines::default();
         for made in Generator::new(plan) {
-            let partition = &mut lines.0[made.partition as usize];
-            partition.bytes.extend_from_slice(&made.line);
-            partition.ends.push(partition.bytes.len());
+            lines.push(made.partition as usize, &made.line);
         }
         lines
+    }
+
+    /// Appends a line to a partition.
+    pub fn push(&mut self, partition: usize, line: &[u8]) {
+        let partition = &mut self.0[partition];
+        partition.bytes.extend_from_slice(line);
+        partition.ends.push(partition.bytes.len());
     }
 
     /// The partitions, by number.

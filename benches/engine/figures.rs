@@ -1,0 +1,208 @@
+//! What is measured, one function for each case.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use clicks_dataflows::options::{Emit, Options};
+
+use crate::duck;
+use crate::job::{Input, run_directory, run_job};
+use crate::race::{Bar, Figure, Missing, race};
+use crate::support::flat::is_flat;
+use crate::support::job::options;
+use crate::support::told::{Digest, Digesting};
+use crate::told::{Checksum, Told};
+use crate::workload::{Decoded, Shape};
+use crate::{Args, lines, pair, tuned};
+
+fn prepared(shape: Shape) -> Input {
+    let input = Input::new(Decoded::make(shape));
+    input.prepare();
+    input
+}
+
+fn run_loop(args: &Args, input: &Input) -> Told {
+    let (tally, rows) = tuned::count(&input.decoded, args.ads_known, Checksum::default());
+    tally.told(rows)
+}
+
+/// One worker beside the loop on one thread.
+pub fn speed(args: &Args) -> Vec<Figure> {
+    let input = prepared(args.shape());
+    let took = race(
+        args.rounds,
+        &[
+            ("loop", &|| run_loop(args, &input)),
+            ("job, 1 worker", &|| run_job(&input, 1, options(6))),
+        ],
+    );
+    let ratio = took.map(|took| took[0] / took[1]);
+    vec![Figure::new("decoded clicks: 1 worker / the loop", Bar::AtLeast(1.0), ratio)]
+}
+
+/// Two workers beside one.
+pub fn workers(args: &Args) -> Vec<Figure> {
+    let cases = [
+        ("2 workers / 1 worker, duplicates pinned to a partition", true, 1.7),
+        ("2 workers / 1 worker, duplicates in any partition", false, 1.3),
+    ];
+    let figure = |(work, pinned, bar)| {
+        let input = prepared(Shape { pinned, ..args.shape() });
+        let took = race(
+            args.rounds,
+            &[
+                ("1 worker", &|| run_job(&input, 1, options(6))),
+                ("2 workers", &|| run_job(&input, 2, options(6))),
+            ],
+        );
+        Figure::new(work, Bar::AtLeast(bar), took.map(|took| took[0] / took[1]))
+    };
+    cases.map(figure).into()
+}
+
+/// One ad with much of the clicks beside none.
+pub fn hot(args: &Args) -> Vec<Figure> {
+    let none = prepared(args.shape());
+    let cases = [("one ad has 30 % / none has", 30), ("one ad has 99 % / none has", 99)];
+    let figure = |(work, hot)| {
+        let input = prepared(Shape { hot, ..args.shape() });
+        let same = run_loop(args, &input) == run_job(&input, 1, options(6));
+        let took = race(
+            args.rounds,
+            &[
+                ("none", &|| {
+                    run_job(&none, 1, options(6));
+                }),
+                ("one", &|| {
+                    run_job(&input, 1, options(6));
+                }),
+            ],
+        );
+        let ratio = took.filter(|_| same).map(|took| took[0] / took[1]);
+        Figure::new(work, Bar::AtLeast(1.0), ratio)
+    };
+    cases.map(figure).into()
+}
+
+/// `emit = "changes"` beside `final`.
+pub fn emit(args: &Args) -> Vec<Figure> {
+    let input = prepared(args.shape());
+    let run = |emit| {
+        let told = run_job(&input, 1, Options { emit, ..options(6) });
+        (told.clicks, told.duplicates)
+    };
+    let took =
+        race(args.rounds, &[("final", &|| run(Emit::Final)), ("changes", &|| run(Emit::Changes))]);
+    let ratio = took.map(|took| took[0] / took[1]);
+    vec![Figure::new("emit = changes, refresh 1 s / final", Bar::AtLeast(0.7), ratio)]
+}
+
+/// What a click costs, beside a tenth of the clicks on as many ads.
+pub fn growth(args: &Args) -> Vec<Figure> {
+    let many = prepared(args.shape());
+    let few = prepared(Shape { clicks: args.clicks / 10, ..args.shape() });
+    let same = run_loop(args, &few) == run_job(&few, 1, options(6));
+    let took = race(
+        args.rounds,
+        &[
+            ("a tenth", &|| {
+                run_job(&few, 1, options(6));
+            }),
+            ("all", &|| {
+                run_job(&many, 1, options(6));
+            }),
+        ],
+    );
+    let ratio = took.filter(|_| same).map(|took| took[1] / took[0] / 10.0);
+    vec![Figure::new("cost per click: 10 times the clicks / a tenth", Bar::AtMost(1.2), ratio)]
+}
+
+/// From files to files: two workers beside the loop on two threads, and beside DuckDB.
+pub fn directory(args: &Args) -> Vec<Figure> {
+    directory_of(args).expect("directories can be read and written")
+}
+
+fn directory_of(args: &Args) -> io::Result<Vec<Figure>> {
+    let from = lines::directory(args.shape(), &args.temporary())?;
+    let run = |count: &dyn Fn(&Path)| {
+        let to = args.temporary().join(format!("clicks-engine-results-{}", std::process::id()));
+        fs::create_dir_all(&to).expect("a directory can be made");
+        count(&to);
+        to
+    };
+    // What was written is read again after the clock has stopped.
+    let results = std::cell::RefCell::new(Vec::new());
+    let keep = |name: &str, to: std::path::PathBuf| {
+        let kept = to.with_extension(name);
+        let _ = fs::remove_dir_all(&kept);
+        fs::rename(&to, &kept).expect("a directory can be renamed");
+        let mut results = results.borrow_mut();
+        if !results.contains(&kept) {
+            results.push(kept);
+        }
+    };
+    let took = race(
+        args.rounds,
+        &[
+            ("loop, 2 threads", &|| {
+                let count = |to: &Path| pair::count(&from, to).expect("the loop reads and writes");
+                keep("loop", run(&count));
+            }),
+            ("job, 2 workers", &|| keep("job", run(&|to| run_directory(&from, to, 2)))),
+        ],
+    );
+    let results = results.into_inner();
+    let digests = results.iter().map(|to| digests(to)).collect::<io::Result<Vec<_>>>()?;
+    let same = digests.windows(2).all(|pair| pair[0] == pair[1]);
+    if !same {
+        println!("the files differ: {results:?} {digests:?}");
+    } else {
+        results.iter().try_for_each(fs::remove_dir_all)?;
+    }
+    let took = took.filter(|_| same);
+    let ratio = took.as_ref().map(|took| took[0] / took[1]);
+    let duck = match duck::milliseconds(&from) {
+        Ok(ms) => took.map(|took| ms / took[1]).ok_or(Missing::Differs),
+        Err(why) => Err(Missing::Skipped(why)),
+    };
+    Ok(vec![
+        Figure::new("directory: 2 workers / the loop on 2 threads", Bar::AtLeast(0.9), ratio),
+        Figure { work: "directory: 2 workers / DuckDB", bar: Bar::AtLeast(1.5), measured: duck },
+    ])
+}
+
+/// Of the counts and the lists in a directory.
+fn digests(directory: &Path) -> io::Result<[Digest; 2]> {
+    let digest = |log| -> io::Result<Digest> {
+        let file = File::open(directory.join(format!("bench.{log}.jsonl")))?;
+        let (mut file, mut digesting) = (BufReader::new(file), Digesting::default());
+        let mut bytes = vec![0; 1 << 20];
+        loop {
+            let read = file.read(&mut bytes)?;
+            if read == 0 {
+                return Ok(digesting.digest());
+            }
+            digesting.append(&bytes[..read]);
+        }
+    };
+    Ok([digest("counts")?, digest("ranks")?])
+}
+
+/// Memory over days of event time: 1 if it is flat.
+pub fn memory(_: &Args) -> Vec<Figure> {
+    let flat = if is_flat() { 1.0 } else { 0.0 };
+    vec![Figure::new("memory is flat over days", Bar::AtLeast(1.0), Some(flat))]
+}
+
+/// What needs a look into the engine.
+pub fn inside(_: &Args) -> Vec<Figure> {
+    let why = "not measured yet";
+    let figure = |(work, bar)| Figure { work, bar, measured: Err(Missing::Skipped(why)) };
+    let figures = [
+        ("bytes of state per row with 3 filters", Bar::AtMost(24.0)),
+        ("bytes of state per click seen", Bar::AtMost(24.0)),
+        ("closing of an epoch that settles 90,000 rows, p99, ms", Bar::AtMost(20.0)),
+    ];
+    figures.map(figure).into()
+}
