@@ -23,10 +23,16 @@ impl Text {
         Text(u128::from_be_bytes(bytes))
     }
 
+    /// The id, and how many of its bytes count.
+    #[inline]
+    pub fn bytes(self) -> ([u8; 16], usize) {
+        (self.0.to_be_bytes(), 16 - self.0.trailing_zeros() as usize / 8)
+    }
+
     /// Appends the id to `line`.
     pub fn push_to(self, line: &mut Vec<u8>) {
-        let length = 16 - self.0.trailing_zeros() as usize / 8;
-        line.extend_from_slice(&self.0.to_be_bytes()[..length]);
+        let (bytes, length) = self.bytes();
+        line.extend_from_slice(&bytes[..length]);
     }
 
     /// Both halves.

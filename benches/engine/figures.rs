@@ -3,11 +3,13 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use clicks_dataflows::options::{Emit, Options};
 
 use crate::duck;
-use crate::job::{Input, run_directory, run_job};
+use crate::graph::run_job;
+use crate::job::run_directory;
 use crate::race::{Bar, Figure, Missing, race};
 use crate::support::flat::is_flat;
 use crate::support::job::options;
@@ -16,20 +18,18 @@ use crate::told::{Checksum, Told};
 use crate::workload::{Decoded, Shape};
 use crate::{Args, lines, pair, tuned};
 
-fn prepared(shape: Shape) -> Input {
-    let input = Input::new(Decoded::make(shape));
-    input.prepare();
-    input
+fn make(shape: Shape) -> Arc<Decoded> {
+    Arc::new(Decoded::make(shape))
 }
 
-fn run_loop(args: &Args, input: &Input) -> Told {
-    let (tally, rows) = tuned::count(&input.decoded, args.ads_known, Checksum::default());
+fn run_loop(args: &Args, input: &Decoded) -> Told {
+    let (tally, rows) = tuned::count(input, args.ads_known, Checksum::default());
     tally.told(rows)
 }
 
 /// One worker beside the loop on one thread.
 pub fn speed(args: &Args) -> Vec<Figure> {
-    let input = prepared(args.shape());
+    let input = make(args.shape());
     let took = race(
         args.rounds,
         &[
@@ -48,7 +48,7 @@ pub fn workers(args: &Args) -> Vec<Figure> {
         ("2 workers / 1 worker, duplicates in any partition", false, 1.3),
     ];
     let figure = |(work, pinned, bar)| {
-        let input = prepared(Shape { pinned, ..args.shape() });
+        let input = make(Shape { pinned, ..args.shape() });
         let took = race(
             args.rounds,
             &[
@@ -63,10 +63,10 @@ pub fn workers(args: &Args) -> Vec<Figure> {
 
 /// One ad with much of the clicks beside none.
 pub fn hot(args: &Args) -> Vec<Figure> {
-    let none = prepared(args.shape());
+    let none = make(args.shape());
     let cases = [("one ad has 30 % / none has", 30), ("one ad has 99 % / none has", 99)];
     let figure = |(work, hot)| {
-        let input = prepared(Shape { hot, ..args.shape() });
+        let input = make(Shape { hot, ..args.shape() });
         let same = run_loop(args, &input) == run_job(&input, 1, options(6));
         let took = race(
             args.rounds,
@@ -87,7 +87,7 @@ pub fn hot(args: &Args) -> Vec<Figure> {
 
 /// `emit = "changes"` beside `final`.
 pub fn emit(args: &Args) -> Vec<Figure> {
-    let input = prepared(args.shape());
+    let input = make(args.shape());
     let run = |emit| {
         let told = run_job(&input, 1, Options { emit, ..options(6) });
         (told.clicks, told.duplicates)
@@ -100,8 +100,8 @@ pub fn emit(args: &Args) -> Vec<Figure> {
 
 /// What a click costs, beside a tenth of the clicks on as many ads.
 pub fn growth(args: &Args) -> Vec<Figure> {
-    let many = prepared(args.shape());
-    let few = prepared(Shape { clicks: args.clicks / 10, ..args.shape() });
+    let many = make(args.shape());
+    let few = make(Shape { clicks: args.clicks / 10, ..args.shape() });
     let same = run_loop(args, &few) == run_job(&few, 1, options(6));
     let took = race(
         args.rounds,

@@ -13,6 +13,7 @@ mod ads;
 mod agree;
 mod duck;
 mod figures;
+mod graph;
 mod job;
 mod lines;
 mod pair;
@@ -29,6 +30,7 @@ mod workload;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use clicks::worker::monotonic_ms;
@@ -183,9 +185,9 @@ fn once(args: &Args, mode: Mode) {
             });
         }
         Mode::Job => {
-            let input = job::Input::new(Decoded::make(shape));
-            input.prepare();
-            repeat(args, || Some(job::run_job(&input, args.workers, support::job::options(6))));
+            let decoded = Arc::new(Decoded::make(shape));
+            let options = support::job::options(6);
+            repeat(args, || Some(graph::run_job(&decoded, args.workers, options.clone())));
         }
         Mode::LoopFiles => {
             let from = files();

@@ -18,6 +18,7 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::ActivateCapability;
 use timely::dataflow::operators::core::unordered_input::{UnorderedHandle, UnorderedInput};
 
+use crate::click::ClickRef;
 use crate::decode::{Decoder, SchemaError};
 use crate::keep_first::arrivals::{Arrivals, PackedArrival};
 use crate::options::Options;
@@ -163,6 +164,19 @@ impl Ingest {
     pub fn push(&mut self, partition: u32, record: Record<'_>, now: Millis) {
         let partition = self.partitions.get_mut(&partition).expect(KNOWN);
         partition.push(record, now, &self.options, &mut self.handles);
+    }
+
+    /// Takes the next record of a partition, from a log that holds it as `click`; its value is only
+    /// quoted.
+    pub fn push_click(
+        &mut self,
+        partition: u32,
+        click: ClickRef<'_>,
+        record: Record<'_>,
+        now: Millis,
+    ) {
+        let partition = self.partitions.get_mut(&partition).expect(KNOWN);
+        partition.take(Ok(click), record, now, &self.options, &mut self.handles);
     }
 
     /// Takes note that a partition has been read up to before `next`, its true end if `at_end`.

@@ -208,10 +208,22 @@ impl Partition {
         options: &Options,
         handles: &mut Handles,
     ) {
+        let click = check_length(record.bytes).and_then(|()| self.decoder.read(record.value));
+        self.take(click, record, now, options, handles);
+    }
+
+    /// Takes the next record, of which `click` has been read: moves the clock, finds its epoch.
+    pub(crate) fn take(
+        &mut self,
+        click: Result<ClickRef<'_>, Refusal>,
+        record: Record<'_>,
+        now: Millis,
+        options: &Options,
+        handles: &mut Handles,
+    ) {
         let mut clock = self.clock;
         let mut late = None;
-        let decoded = check_length(record.bytes).and_then(|()| self.decoder.read(record.value));
-        let found = decoded.and_then(|click| {
+        let found = click.and_then(|click| {
             let log_time = click.log_time.or(record.log_time);
             let judged = clock.judge(click.event_ms, log_time, options);
             if let Err(Refusal { reason: Reason::TooLate, .. }) = judged {

@@ -1,0 +1,138 @@
+//! The job's graph over clicks that are decoded already: the one that ships, driven by hand.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+
+use clicks::outbox::{Learnt, Outbox};
+use clicks_dataflows::click::ClickRef;
+use clicks_dataflows::decode::Decoder;
+use clicks_dataflows::faults::Faults;
+use clicks_dataflows::gauge::Gauges;
+use clicks_dataflows::graph::assemble;
+use clicks_dataflows::ingest::{Ingest, Record};
+use clicks_dataflows::keep_first::seen::SeenClicks;
+use clicks_dataflows::keep_first::shelf::InMemory;
+use clicks_dataflows::options::Options;
+use clicks_dataflows::partition::Start;
+use clicks_dataflows::time::Epoch;
+use timely::worker::Worker;
+use timely::{CommunicationConfig, Config, WorkerConfig};
+
+use crate::ads::Text;
+use crate::support::job::{BATCH, decoder};
+use crate::told::{Checksum, Count, Rank, Sink, Told};
+use crate::workload::{Click, Decoded, country_code};
+
+/// How far a partition is read ahead of what is told.
+const AHEAD_MS: u64 = 60_000;
+
+/// Runs the graph over clicks in memory, and adds up its rows.
+pub fn run_job(decoded: &Arc<Decoded>, workers: usize, options: Options) -> Told {
+    let (decoded, decoder) = (Arc::clone(decoded), decoder());
+    let told = Arc::new(Mutex::new(Told::default()));
+    let sum = Arc::clone(&told);
+    let communication = match workers {
+        1 => CommunicationConfig::Thread,
+        _ => CommunicationConfig::Process(workers),
+    };
+    let config = Config { communication, worker: WorkerConfig::default() };
+    let guards = timely::execute(config, move |worker| {
+        let told = work(worker, &decoded, &decoder, &options);
+        if worker.index() == 0 {
+            *sum.lock().expect("nobody panics") = told;
+        }
+    });
+    for worker in guards.expect("threads can be started").join() {
+        worker.expect("no worker fails");
+    }
+    let told = *told.lock().expect("nobody panics");
+    told
+}
+
+fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Options) -> Told {
+    let (index, peers) = (worker.index(), worker.peers());
+    let (mut ingest, mut outbox) = worker.dataflow(|scope| {
+        let seen = SeenClicks::new(Box::new(InMemory), Faults::default());
+        let (ingest, outputs) = assemble(scope, seen, options, &Gauges::default());
+        (ingest, Outbox::attach(outputs, options))
+    });
+    let own =
+        (0..).zip(&decoded.partitions).filter(|(number, _)| *number as usize % peers == index);
+    let mut own: Vec<(u32, &[Click])> = own.map(|(at, clicks)| (at, clicks.as_slice())).collect();
+    let mut offsets = vec![0; decoded.partitions.len()];
+    for (partition, _) in &own {
+        let start = Start { partition: *partition, ..Start::default() };
+        ingest.open(start, decoder.clone(), 0);
+    }
+    ingest.close_spare();
+    let mut told = Told::default();
+    while let Some(open) = outbox.open_from() {
+        own.retain_mut(|(partition, clicks)| {
+            let at = ingest.partition(*partition).map_or(0, |partition| partition.epoch());
+            if open > 0 && at > open + AHEAD_MS {
+                return true;
+            }
+            let batch;
+            (batch, *clicks) = clicks.split_at(BATCH.min(clicks.len()));
+            push(&mut ingest, *partition, batch, &decoded.ads, &mut offsets[*partition as usize]);
+            if clicks.is_empty() {
+                ingest.close(*partition);
+            }
+            !clicks.is_empty()
+        });
+        worker.step();
+        take(&mut outbox, open, &mut told);
+    }
+    take(&mut outbox, Epoch::MAX, &mut told);
+    told
+}
+
+fn push(ingest: &mut Ingest, partition: u32, clicks: &[Click], ads: &[Text], next: &mut u64) {
+    for click in clicks {
+        let code = country_code(click.country);
+        let [high, low] = click.identity;
+        let country = std::str::from_utf8(&code).expect("letters are UTF-8");
+        let (id, length) = ads[click.ad as usize].bytes();
+        let ad = std::str::from_utf8(&id[..length]).expect("letters and digits are UTF-8");
+        let seen = ClickRef {
+            event_ms: click.event_ms,
+            ad: Cow::Borrowed(ad),
+            user: None,
+            ip: Some(IpAddr::V4(Ipv4Addr::from_bits(click.ip))),
+            country: Some(Cow::Borrowed(country)),
+            identity: Some(u128::from(high) << 64 | u128::from(low)),
+            log_time: None,
+        };
+        let record = Record { offset: *next, log_time: None, value: b"", bytes: 0 };
+        ingest.push_click(partition, seen, record, 0);
+        *next += 1;
+    }
+    ingest.read_to(partition, *next, false, 0);
+}
+
+/// Adds up what the epochs before `open` tell, in the order in which it is told.
+fn take(outbox: &mut Outbox, open: Epoch, told: &mut Told) {
+    while let Some((epoch, mut learnt)) = outbox.take(open.saturating_sub(1)) {
+        learnt.sort();
+        add(epoch, &learnt, &mut told.rows);
+        for tally in &learnt.tallies {
+            told.clicks += tally.clicks;
+            told.duplicates += tally.duplicates;
+        }
+    }
+}
+
+fn add(epoch: Epoch, learnt: &Learnt, rows: &mut Checksum) {
+    for change in &learnt.counts {
+        let ad = Text::new(change.cell.ad.as_str());
+        let (minute, filter) = (change.cell.minute, change.cell.filter);
+        rows.count(Count { epoch, ad, minute, filter, clicks: change.clicks });
+    }
+    for list in &learnt.ranks {
+        let (filter, window, minute) = list.group;
+        let ads = list.ads.iter().map(|(clicks, ad)| (clicks.0, Text::new(ad.as_str())));
+        let ads: Vec<(u64, Text)> = ads.collect();
+        rows.rank(Rank { epoch, minute, filter, window, ads: &ads });
+    }
+}
