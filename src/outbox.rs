@@ -132,8 +132,13 @@ impl Outbox {
             move |data, _| {
                 data.for_each(|_, data| {
                     let mut epochs = epochs.borrow_mut();
-                    for (epoch, datum) in data.drain(..) {
-                        keep(epochs.entry(epoch).or_default(), datum);
+                    let mut data = data.drain(..).peekable();
+                    while let Some((epoch, _)) = data.peek() {
+                        let epoch = *epoch;
+                        let learnt = epochs.entry(epoch).or_default();
+                        while let Some((_, datum)) = data.next_if(|(of, _)| *of == epoch) {
+                            keep(learnt, datum);
+                        }
                     }
                 });
             }

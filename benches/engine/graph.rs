@@ -75,7 +75,7 @@ fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Opt
             }
             let batch;
             (batch, *clicks) = clicks.split_at(BATCH.min(clicks.len()));
-            push(&mut ingest, *partition, batch, &decoded.ads, &mut offsets[*partition as usize]);
+            push(&mut ingest, *partition, batch, &mut offsets[*partition as usize]);
             if clicks.is_empty() {
                 ingest.close(*partition);
             }
@@ -88,12 +88,12 @@ fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Opt
     told
 }
 
-fn push(ingest: &mut Ingest, partition: u32, clicks: &[Click], ads: &[Text], next: &mut u64) {
+fn push(ingest: &mut Ingest, partition: u32, clicks: &[Click], next: &mut u64) {
     for click in clicks {
         let code = country_code(click.country);
         let [high, low] = click.identity;
         let country = std::str::from_utf8(&code).expect("letters are UTF-8");
-        let (id, length) = ads[click.ad as usize].bytes();
+        let (id, length) = click.id.bytes();
         let ad = std::str::from_utf8(&id[..length]).expect("letters and digits are UTF-8");
         let seen = ClickRef {
             event_ms: click.event_ms,

@@ -7,17 +7,16 @@ use std::sync::Arc;
 
 use clicks_dataflows::time::Time;
 
-use crate::ads::Text;
 use crate::support::lines::{Lines, PARTITIONS};
 use crate::workload::{Click, Decoded, Maker, Shape, country_code};
 
 /// Appends the line of a click, about 170 bytes, without its LF.
-fn push(line: &mut Vec<u8>, click: &Click, ad: Text) {
+fn push(line: &mut Vec<u8>, click: &Click) {
     let [high, low] = click.identity;
     let [a, b, c, d] = click.ip.to_be_bytes();
     let code = country_code(click.country);
     line.extend_from_slice(b"{\"ad_id\":\"");
-    ad.push_to(line);
+    click.id.push_to(line);
     write!(
         line,
         "\",\"click_timestamp\":\"{}\",\"user_id\":\"u{}\",\"ip\":\"{a}.{b}.{c}.{d}\",\
@@ -36,7 +35,7 @@ pub fn in_memory(decoded: &Decoded) -> Arc<Lines> {
     for (number, partition) in decoded.partitions.iter().enumerate() {
         for click in partition {
             line.clear();
-            push(&mut line, click, decoded.ads[click.ad as usize]);
+            push(&mut line, click);
             lines.push(number, &line);
         }
     }
@@ -69,7 +68,7 @@ pub fn directory(shape: Shape, parent: &Path) -> io::Result<PathBuf> {
     let mut line = Vec::new();
     for (partition, click) in Maker::new(shape) {
         line.clear();
-        push(&mut line, &click, Text::new(&clicks::generate::line::ad_id(click.ad.into())));
+        push(&mut line, &click);
         line.push(b'\n');
         files[partition].write_all(&line)?;
     }

@@ -52,9 +52,8 @@ pub struct Facts<A> {
 
 /// Counts `decoded`, knowing ads as told.
 pub fn count<S: Sink>(decoded: &Decoded, known: Known, sink: S) -> (Tally, S) {
-    let ids = &decoded.ads[..];
     match known {
-        Known::Text => in_turn(decoded, sink, |click| click.facts(ids[click.ad as usize])),
+        Known::Text => in_turn(decoded, sink, |click| click.facts(click.id)),
         Known::Number => in_turn(decoded, sink, |click| click.facts(click.ad)),
     }
 }

@@ -43,9 +43,11 @@ const RECENT: u64 = 8192;
 /// Spreads popular ads over the ids; a prime, so that each rank has an id of its own.
 const STRIDE: u64 = 2_654_435_761;
 
-/// A click in numbers: 40 bytes.
+/// A click of fixed width: 64 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Click {
+    /// The id of its ad.
+    pub id: Text,
     /// When it happened.
     pub event_ms: Millis,
     /// What makes two records the same click, upper half first.
@@ -98,6 +100,7 @@ pub fn country_code(country: u16) -> [u8; 3] {
 /// Makes the clicks of a shape in the order of their arrival, each with its partition.
 pub struct Maker {
     shape: Shape,
+    ids: Vec<Text>,
     random: Random,
     popular: Zipf,
     recent: Vec<(usize, Click)>,
@@ -108,7 +111,8 @@ impl Maker {
     /// Starts at the first click of `shape`.
     pub fn new(shape: Shape) -> Maker {
         let popular = Zipf::new(shape.ads, 1.05);
-        Maker { shape, random: Random::new(7), popular, recent: Vec::new(), made: 0 }
+        let ids = (0..shape.ads).map(|ad| Text::new(&ad_id(ad))).collect();
+        Maker { shape, ids, random: Random::new(7), popular, recent: Vec::new(), made: 0 }
     }
 
     fn fresh(&mut self, arrival_ms: Millis) -> (usize, Click) {
@@ -124,10 +128,12 @@ impl Maker {
         };
         let ip = (1 + random.below(130)) << 24 | random.below(1 << 24);
         let small = |number: u64| u32::try_from(number).expect("it is bounded");
+        let ad = small(rank * STRIDE % self.shape.ads);
         let click = Click {
+            id: self.ids[ad as usize],
             event_ms,
             identity: [mix(id), id],
-            ad: small(rank * STRIDE % self.shape.ads),
+            ad,
             user: small(random.below(50_000_000)),
             ip: small(ip),
             country: u16::try_from(country).expect("there are few countries"),
@@ -182,13 +188,13 @@ pub struct Decoded {
 impl Decoded {
     /// Makes all clicks of `shape`.
     pub fn make(shape: Shape) -> Decoded {
-        let ads = (0..shape.ads).map(|ad| Text::new(&ad_id(ad))).collect();
         let room = usize::try_from(shape.clicks).expect("they fit") / PARTITIONS;
         let empty = || Vec::with_capacity(room + room / 100);
         let mut partitions: Vec<Vec<Click>> = (0..PARTITIONS).map(|_| empty()).collect();
-        for (partition, click) in Maker::new(shape) {
+        let mut maker = Maker::new(shape);
+        for (partition, click) in &mut maker {
             partitions[partition].push(click);
         }
-        Decoded { ads, partitions }
+        Decoded { ads: maker.ids, partitions }
     }
 }

@@ -1,18 +1,59 @@
-//! The ads that a worker knows, each with a small number of its own.
+//! Ads as the hot stages hold them: by their ids in full, in few bytes.
 //!
-//! The hot stages hold an ad in many places; a number of four bytes stands for it there, and the id
-//! itself is held once. Two ads are the same if their ids are: a hash finds the place to look, and
-//! the bytes decide.
+//! ```text
+//! id        "ad0012345"                    "https://example.com/banner-7"
+//! head       ad0012345·······  9            https://example.  28
+//! name       one number of four bytes for each id that a worker knows
+//! ```
+//!
+//! The *head* of an id is its first 16 bytes; with its length it says all of an id that is no
+//! longer. A *name* is a number that stands for an ad within one [`Ads`]. Two ads are the same if
+//! their ids are: hashes find the place to look, and the bytes decide.
 //!
 //! Whoever uses a name says until when. Names whose time has passed are free again; they are
 //! looked for when twice as many are held as were in use the last time, so that a sweep costs
 //! little for each name.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
+use std::cmp::Ordering;
 use std::hash::BuildHasher;
 
+use compact_str::CompactString;
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
 use crate::click::AdId;
+use crate::held::Table;
+
+/// The first 16 bytes of an id, then zeros, as numbers whose order is that of the bytes.
+pub type Head = [u64; 2];
+
+/// Bytes of a head: an id of no more is all in there.
+pub const HEAD_BYTES: usize = 16;
+
+/// The head of `id`.
+pub fn head(id: &[u8]) -> Head {
+    let mut bytes = [0; HEAD_BYTES];
+    let length = id.len().min(HEAD_BYTES);
+    bytes[..length].copy_from_slice(&id[..length]);
+    let (high, low) = bytes.split_at(8);
+    let number = |half: &[u8]| u64::from_be_bytes(half.try_into().expect("a half is 8 bytes"));
+    [number(high), number(low)]
+}
+
+/// The hash of an id of `bytes` bytes, which is `long` unless it is all in its head: the same in
+/// every process of a build, and part of nothing that is kept.
+pub fn hash([high, low]: Head, bytes: usize, long: &[u8]) -> u64 {
+    if bytes > HEAD_BYTES {
+        return FixedState::default().hash_one(long);
+    }
+    fold(high ^ 0x9E37_79B9_7F4A_7C15, low ^ bytes as u64 ^ 0xD6E8_FEB8_6659_FD93)
+}
+
+/// Both halves of a product: a fast hash of two numbers.
+pub fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ (product & u128::from(u64::MAX)) as u64
+}
 
 /// Stands for an ad within one [`Ads`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +63,9 @@ pub struct Name(pub u32);
 #[derive(Default)]
 pub struct Ads {
     names: HashTable<Name>,
-    ads: Vec<Known>,
+    known: Vec<Known>,
+    /// The ids that are longer than their heads.
+    long: Table<Name, Box<str>>,
     free: Vec<Name>,
     /// Names that were in use after the last sweep.
     swept: usize,
@@ -31,53 +74,85 @@ pub struct Ads {
 }
 
 struct Known {
-    ad: AdId,
-    hash: u64,
+    head: Head,
+    bytes: u32,
     until: u64,
 }
 
 /// Names of which none is worth a sweep.
 const FEW: usize = 1 << 12;
 
-/// The hash under which [`Ads::name`] looks for an ad: the same in every process of a build, and
-/// part of nothing that is kept.
-pub fn hash(ad: &[u8]) -> u64 {
-    FixedState::default().hash_one(ad)
-}
-
 impl Ads {
-    /// The name of the ad `id` with that [`hash`], in use until `until` at least.
-    pub fn name(&mut self, id: &[u8], hash: u64, until: u64) -> Name {
-        let same = |name: &Name| self.ads[name.0 as usize].ad.as_str().as_bytes() == id;
+    /// The name of the ad whose id has `bytes` bytes and is `long` unless it is all in its head, in
+    /// use until `until` at least.
+    pub fn name(&mut self, head: Head, bytes: usize, long: &[u8], until: u64) -> Name {
+        let hash = hash(head, bytes, long);
+        let same = |name: &Name| {
+            let known = &self.known[name.0 as usize];
+            known.head == head
+                && known.bytes as usize == bytes
+                && (bytes <= HEAD_BYTES || self.long[name].as_bytes() == long)
+        };
         if let Some(name) = self.names.find(hash, same) {
-            let known = &mut self.ads[name.0 as usize];
+            let known = &mut self.known[name.0 as usize];
             known.until = known.until.max(until);
             return *name;
         }
-        let id = std::str::from_utf8(id).expect("an ad's id is text");
-        let known = Known { ad: AdId::from(id), hash, until };
+        let bytes = u32::try_from(bytes).expect("an id is short");
+        self.add(Known { head, bytes, until }, hash, long)
+    }
+
+    /// The name of `id`, as [`Ads::name`] gives it.
+    pub fn name_of(&mut self, id: &[u8], until: u64) -> Name {
+        self.name(head(id), id.len(), id, until)
+    }
+
+    fn add(&mut self, known: Known, hash: u64, long: &[u8]) -> Name {
+        let is_long = known.bytes as usize > HEAD_BYTES;
         let name = match self.free.pop() {
             Some(name) => {
-                self.ads[name.0 as usize] = known;
+                self.known[name.0 as usize] = known;
                 name
             }
             None => {
-                self.ads.push(known);
-                Name(u32::try_from(self.ads.len() - 1).expect("fewer ads than u32 are in use"))
+                self.known.push(known);
+                Name(u32::try_from(self.known.len() - 1).expect("fewer ads than u32 are in use"))
             }
         };
-        self.names.insert_unique(hash, name, |name| self.ads[name.0 as usize].hash);
+        if is_long {
+            let text = std::str::from_utf8(long).expect("an id is text");
+            self.long.insert(name, text.into());
+        }
+        let (known, long) = (&self.known, &self.long);
+        self.names.insert_unique(hash, name, |name| known[name.0 as usize].hash(*name, long));
         name
     }
 
-    /// The ad that `name` stands for.
-    pub fn ad(&self, name: Name) -> &AdId {
-        &self.ads[name.0 as usize].ad
+    /// The id that `name` stands for.
+    pub fn id(&self, name: Name) -> AdId {
+        let Known { head: [high, low], bytes, .. } = self.known[name.0 as usize];
+        if bytes as usize > HEAD_BYTES {
+            return AdId(CompactString::from(&*self.long[&name]));
+        }
+        let head = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        let id = std::str::from_utf8(&head[..bytes as usize]).expect("an id is text");
+        AdId(CompactString::from(id))
     }
 
-    /// The hash of the ad that `name` stands for.
-    pub fn hash_of(&self, name: Name) -> u64 {
-        self.ads[name.0 as usize].hash
+    /// The id that `name` stands for, if it is longer than its head.
+    pub fn long(&self, name: Name) -> &str {
+        self.long.get(&name).map_or("", |id| id)
+    }
+
+    /// How the ids that two names stand for compare.
+    pub fn order(&self, a: Name, b: Name) -> Ordering {
+        let (known_a, known_b) = (&self.known[a.0 as usize], &self.known[b.0 as usize]);
+        let by_head = known_a.head.cmp(&known_b.head);
+        by_head.then_with(|| match known_a.bytes.min(known_b.bytes) as usize > HEAD_BYTES {
+            true => self.long(a).cmp(self.long(b)),
+            // The shorter is where the longer begins, or has zeros there.
+            false => known_a.bytes.cmp(&known_b.bytes),
+        })
     }
 
     /// Ads that have a name.
@@ -100,12 +175,11 @@ impl Ads {
         if self.names.len() < 2 * self.swept.max(FEW) {
             return;
         }
-        let (ads, free) = (&mut self.ads, &mut self.free);
-        self.names.retain(|name| {
-            let known = &mut ads[name.0 as usize];
-            let used = known.until >= now;
+        let Ads { names, known, long, free, .. } = self;
+        names.retain(|name| {
+            let used = known[name.0 as usize].until >= now;
             if !used {
-                known.ad = AdId::from("");
+                long.remove(name);
                 free.push(*name);
             }
             used
@@ -114,35 +188,55 @@ impl Ads {
     }
 }
 
+impl Known {
+    fn hash(&self, name: Name, long: &Table<Name, Box<str>>) -> u64 {
+        let long = long.get(&name).map_or(&[][..], |id| id.as_bytes());
+        hash(self.head, self.bytes as usize, long)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const IDS: [&str; 9] = [
+        "a",
+        "a\0",
+        "ad0012345",
+        "sixteen bytes id",
+        "sixteen bytes id\0",
+        "sixteen bytes id and more",
+        "sixteen bytes id and other",
+        "é",
+        "zz",
+    ];
+
     #[test]
-    fn equal_hashes_do_not_make_equal_ads() {
+    fn ids_of_all_lengths_keep_their_names_and_their_order() {
         let mut ads = Ads::default();
-        let (a, b) = (ads.name(b"a", 7, 0), ads.name(b"b", 7, 0));
-        assert_ne!(a, b);
-        assert_eq!((ads.name(b"a", 7, 0), ads.name(b"b", 7, 0)), (a, b));
-        assert_eq!((ads.ad(a).as_str(), ads.ad(b).as_str()), ("a", "b"));
+        let names = IDS.map(|id| ads.name_of(id.as_bytes(), 0));
+        assert_eq!(names, IDS.map(|id| ads.name_of(id.as_bytes(), 0)));
+        for (a, id_a) in names.into_iter().zip(IDS) {
+            assert_eq!(ads.id(a).as_str(), id_a);
+            for (b, id_b) in names.into_iter().zip(IDS) {
+                assert_eq!(ads.order(a, b), id_a.cmp(id_b), "{id_a:?} {id_b:?}");
+            }
+        }
     }
 
     #[test]
     fn names_are_free_after_their_last_use() {
         let mut ads = Ads::default();
-        let name = |ads: &mut Ads, number: u64, until| {
-            let id = number.to_string();
-            ads.name(id.as_bytes(), hash(id.as_bytes()), until)
-        };
+        let id = |number: u64| format!("an ad of many: {number}");
         for number in 0..2 * FEW as u64 {
-            name(&mut ads, number, number % 2);
+            ads.name_of(id(number).as_bytes(), number % 2);
         }
         ads.sweep(1);
         assert_eq!(ads.count(), FEW);
         for number in 0..2 * FEW as u64 {
-            let known = name(&mut ads, number, 1);
-            assert_eq!(ads.ad(known).as_str(), number.to_string());
+            let name = ads.name_of(id(number).as_bytes(), 1);
+            assert_eq!(ads.id(name).as_str(), id(number));
         }
-        assert_eq!((ads.count(), ads.ads.len()), (2 * FEW, 2 * FEW));
+        assert_eq!((ads.count(), ads.known.len()), (2 * FEW, 2 * FEW));
     }
 }

@@ -42,6 +42,9 @@ impl<R: Row> Packed<R> {
 
     /// Adds `row`, whose text is `text`; the same text as that of the row before is held once.
     pub fn push(&mut self, row: R, text: &[u8]) {
+        if text.is_empty() {
+            return self.rows.push(row);
+        }
         let shared = self.rows.last().map(Row::text).filter(|last| self.text_at(*last) == text);
         let at = shared.map_or(self.texts.len(), |(at, _)| at as usize);
         if shared.is_none() {

@@ -23,11 +23,11 @@ use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
 use timely::scheduling::activate::Activator;
 
-use crate::ads::{Ads, Name};
+use crate::ads::{Ads, Head, Name};
 use crate::count::minutes::Minutes;
 use crate::count::sealed::Sealed;
 use crate::horizon::Horizon;
-use crate::keep_first::fast::PackedCells;
+use crate::keep_first::fast::{PackedCell, PackedCells};
 use crate::options::Options;
 use crate::time::{Epoch, Minute};
 
@@ -37,6 +37,8 @@ pub(crate) struct Told {
     pub(crate) epoch: Epoch,
     pub(crate) minute: Minute,
     pub(crate) added: Rc<Sealed>,
+    /// The same cells in the order in which they are told: by id, then by filter.
+    pub(crate) in_order: Rc<Vec<(Name, u32, u32)>>,
 }
 
 /// What a range of epochs told.
@@ -73,8 +75,16 @@ pub(crate) struct CellBatcher {
     ads: Rc<RefCell<Ads>>,
     horizon: Rc<RefCell<Horizon>>,
     options: Options,
-    waiting: BTreeMap<Epoch, BTreeMap<Minute, Vec<(u32, Name, u32)>>>,
+    waiting: BTreeMap<Epoch, BTreeMap<Minute, Vec<Waiting>>>,
     retained: Antichain<Epoch>,
+}
+
+/// A cell that waits.
+struct Waiting {
+    head: Head,
+    name: Name,
+    place: u32,
+    clicks: u32,
 }
 
 impl CellBatcher {
@@ -98,26 +108,49 @@ impl CellBatcher {
 impl Batcher<PackedCells> for CellBatcher {
     fn insert(&mut self, cells: &mut PackedCells) {
         let mut ads = self.ads.borrow_mut();
-        let mut last: Option<(&[u8], Name)> = None;
         let mut cells = cells.iter().peekable();
-        while let Some((first, _)) = cells.peek().copied() {
-            let minutes = self.waiting.entry(first.epoch).or_default();
-            let waiting = minutes.entry(Minute(first.minute)).or_default();
-            while let Some((cell, ad)) =
-                cells.next_if(|(next, _)| (next.epoch, next.minute) == (first.epoch, first.minute))
+        while let Some((PackedCell { epoch, minute, .. }, _)) = cells.peek().copied() {
+            let minutes = self.waiting.entry(epoch).or_default();
+            let waiting = minutes.entry(Minute(minute)).or_default();
+            let mut last: Option<(Head, u32, Name)> = None;
+            while let Some((cell, long)) =
+                cells.next_if(|(next, _)| (next.epoch, next.minute) == (epoch, minute))
             {
-                // The cells of an ad come one after the other, with one text.
-                let known = last.filter(|(of, _)| std::ptr::eq(*of, ad));
+                let PackedCell { head, ad_bytes, place, clicks, .. } = cell;
+                // The cells of an ad come one after the other.
+                let known = last
+                    .filter(|(of, bytes, _)| *of == head && *bytes == ad_bytes && long.is_empty());
                 let name = known.map_or_else(
-                    || ads.name(ad, cell.ad_hash, cell.minute.into()),
-                    |(_, name)| name,
+                    || ads.name(head, ad_bytes as usize, long, minute.into()),
+                    |(_, _, name)| name,
                 );
-                last = Some((ad, name));
-                waiting.push((cell.place, name, cell.clicks));
+                last = Some((head, ad_bytes, name));
+                waiting.push(Waiting { head, name, place, clicks });
             }
-            last = None;
         }
     }
+}
+
+/// Puts `cells` in the order in which they are told, each once.
+fn in_order(mut cells: Vec<Waiting>, ads: &Ads) -> Vec<(Name, u32, u32)> {
+    // Each worker sends its own in order: these are few runs, which are merged.
+    cells.sort_by(|a, b| {
+        let by_head = a.head.cmp(&b.head);
+        by_head.then_with(|| match a.name == b.name {
+            true => a.place.cmp(&b.place),
+            false => ads.order(a.name, b.name),
+        })
+    });
+    let mut in_order: Vec<(Name, u32, u32)> = Vec::with_capacity(cells.len());
+    for Waiting { name, place, clicks, .. } in cells {
+        match in_order.last_mut().filter(|last| (last.0, last.1) == (name, place)) {
+            Some((_, _, sum)) => {
+                *sum = sum.checked_add(clicks).expect("a cell gets fewer clicks than u32");
+            }
+            None => in_order.push((name, place, clicks)),
+        }
+    }
+    in_order
 }
 
 impl Extract for CellBatcher {
@@ -135,9 +168,11 @@ impl Extract for CellBatcher {
         self.retained.extend(self.waiting.first_key_value().map(|(epoch, _)| *epoch));
         let mut told = Vec::new();
         for (epoch, minutes) in closed {
-            for (minute, mut cells) in minutes {
-                let added = Rc::new(Sealed::from_cells(&mut cells));
-                told.push(Told { epoch, minute, added });
+            for (minute, cells) in minutes {
+                let in_order = Rc::new(in_order(cells, &self.ads.borrow()));
+                let cells = in_order.iter().map(|(name, place, clicks)| (*place, *name, *clicks));
+                let added = Rc::new(Sealed::from_cells(&mut cells.collect()));
+                told.push(Told { epoch, minute, added, in_order });
             }
         }
         if told.is_empty() {

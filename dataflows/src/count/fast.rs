@@ -60,7 +60,7 @@ pub(crate) fn count<'scope>(
     );
     drop(noted);
     let by_ad = ExchangeCore::<CapacityContainerBuilder<PackedCells>, _>::new_core(
-        |(cell, _): &(PackedCell, &[u8])| cell.ad_hash,
+        |(cell, long): &(PackedCell, &[u8])| cell.route(long),
     );
     let counts = arrange_core::<_, _, _, CountTrace>(cells, by_ad, "Count", |_, _| batcher);
     (counts, ads)
@@ -96,7 +96,7 @@ pub(crate) fn changes<'scope>(
                 let ads = ads.borrow();
                 for_each_change(&batches, &known, &ads, &mut held, |epoch, changed| {
                     let filter = options.filters.id_at(changed.place);
-                    let (minute, ad) = (changed.minute, ads.ad(changed.name).clone());
+                    let (minute, ad) = (changed.minute, ads.id(changed.name));
                     let cell = Cell { minute, filter, ad };
                     let (was, clicks) = (changed.was, changed.was + u64::from(changed.added));
                     session.give((Change { cell, clicks, was }, epoch, 1));
@@ -132,30 +132,28 @@ fn for_each_change(
     let mut since = Minutes::default();
     let told: Vec<&Told> = batches.iter().flat_map(|batch| &batch.told).collect();
     for of_epoch in told.chunk_by(|a, b| a.epoch == b.epoch) {
-        let mut changed: Vec<(u128, Changed)> = Vec::new();
-        for Told { minute, added, .. } in of_epoch {
+        let epoch = of_epoch[0].epoch;
+        let mut changed = Vec::new();
+        for Told { minute, in_order, .. } in of_epoch {
             let known = known.iter().map(|batch| &batch.minutes).chain([&since]);
             let known: Vec<&Minutes> = known.filter(|minutes| minutes.has(*minute)).collect();
-            for place in added.filters() {
-                for (name, added) in added.cells(place) {
-                    let was = known.iter().map(|known| known.clicks(*minute, place, name)).sum();
-                    let minute = *minute;
-                    held.add(minute, was);
-                    let prefix = prefix(ads.ad(name).as_str());
-                    changed.push((prefix, Changed { name, minute, place, added, was }));
-                }
+            let minute = *minute;
+            let mut new = 0;
+            for (name, place, added) in in_order.iter().copied() {
+                let was = known.iter().map(|known| known.clicks(minute, place, name)).sum();
+                new += u64::from(was == 0);
+                changed.push(Changed { name, minute, place, added, was });
             }
+            held.add(minute, new);
         }
-        changed.sort_unstable_by(|(prefix_a, a), (prefix_b, b)| {
-            let ad = |changed: &Changed| ads.ad(changed.name).as_str();
-            let same = a.name == b.name;
-            let by_ad = prefix_a.cmp(prefix_b);
-            by_ad
-                .then_with(|| if same { std::cmp::Ordering::Equal } else { ad(a).cmp(ad(b)) })
-                .then_with(|| (a.minute, a.place).cmp(&(b.minute, b.place)))
-        });
-        let epoch = of_epoch[0].epoch;
-        changed.into_iter().for_each(|(_, changed)| each(epoch, changed));
+        if of_epoch.len() > 1 {
+            // What it told of each minute is in order: these are runs, which are merged.
+            changed.sort_by(|a, b| {
+                let place = |changed: &Changed| (changed.minute, changed.place);
+                ads.order(a.name, b.name).then_with(|| place(a).cmp(&place(b)))
+            });
+        }
+        changed.into_iter().for_each(|changed| each(epoch, changed));
         for Told { minute, added, .. } in of_epoch {
             since.add(*minute, Rc::clone(added));
         }
@@ -165,14 +163,6 @@ fn for_each_change(
     }
 }
 
-/// The beginning of an ad's id, such that prefixes are in the order of ids.
-fn prefix(ad: &str) -> u128 {
-    let mut bytes = [0; 16];
-    let length = ad.len().min(bytes.len());
-    bytes[..length].copy_from_slice(&ad.as_bytes()[..length]);
-    u128::from_be_bytes(bytes)
-}
-
 /// How many cells the trace holds.
 struct CellsHeld {
     minutes: BTreeMap<Minute, u64>,
@@ -180,9 +170,9 @@ struct CellsHeld {
 }
 
 impl CellsHeld {
-    fn add(&mut self, minute: Minute, was: u64) {
-        *self.minutes.entry(minute).or_default() += u64::from(was == 0);
-        self.gauge.add(u64::from(was == 0));
+    fn add(&mut self, minute: Minute, new: u64) {
+        *self.minutes.entry(minute).or_default() += new;
+        self.gauge.add(new);
     }
 
     fn forget_before(&mut self, minute: Minute) {

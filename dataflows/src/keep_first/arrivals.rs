@@ -1,14 +1,14 @@
 //! Clicks of the fast engine on their way to the worker that keeps the first of each.
 //!
 //! Which filters a click matches is known when it is decoded, so nothing else of its fields needs
-//! to travel: a row of fixed width, and the ad's id as text.
+//! to travel: a row of fixed width, and as text an ad's id that is longer than its head.
 
 use bytemuck::{Pod, Zeroable};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::ads;
+use crate::ads::{self, HEAD_BYTES, Head};
 use crate::click::{ClickRef, Coordinates};
 use crate::filter::Filters;
 use crate::options::Options;
@@ -22,12 +22,12 @@ use crate::{PackedStream, Updates};
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct PackedArrival {
     identity: [u64; 2],
+    /// The head of its ad's id.
+    pub head: Head,
     /// The epoch at which the graph learnt of it.
     pub epoch: Epoch,
     /// The offset of its record.
     pub offset: u64,
-    /// The hash of its ad, see [`ads::hash`].
-    pub ad_hash: u64,
     /// The filters that it matches, a bit for each; if they are [`WIDE`], bytes of text instead.
     matching: u64,
     /// The partition of its record.
@@ -35,7 +35,8 @@ pub struct PackedArrival {
     /// The minute in which it happened.
     pub minute: u32,
     text_at: u32,
-    ad_bytes: u16,
+    /// The length of its ad's id.
+    pub ad_bytes: u16,
     flags: u16,
 }
 
@@ -45,8 +46,8 @@ pub type Arrivals = Packed<PackedArrival>;
 /// Nothing identifies the click.
 const OWN: u16 = 1;
 
-/// There are more filters than bits in a word: those that match follow the ad's id in the text,
-/// each as the character of its number.
+/// There are more filters than bits in a word: those that match end the text, each as the character
+/// of its place.
 const WIDE: u16 = 2;
 
 /// Which filters a click matches, by their places in the order of ids.
@@ -72,20 +73,25 @@ impl PackedArrival {
         if self.flags & OWN == 0 { high } else { own.wrapping_mul(0x9E37_79B9_7F4A_7C15) }
     }
 
-    /// The ad's id, and the filters that match.
+    /// The ad's id if it is longer than its head, and the filters that match.
     pub fn parts<'a>(&self, text: &'a [u8]) -> (&'a [u8], Matching<'a>) {
+        let (long, wide) = text.split_at(self.long_bytes());
         if self.flags & WIDE == 0 {
-            return (text, Matching::Word(self.matching));
+            return (long, Matching::Word(self.matching));
         }
-        let (ad, matching) = text.split_at(self.ad_bytes.into());
-        (ad, Matching::Wide(std::str::from_utf8(matching).expect("characters were written")))
+        (long, Matching::Wide(std::str::from_utf8(wide).expect("characters were written")))
+    }
+
+    fn long_bytes(&self) -> usize {
+        let bytes = usize::from(self.ad_bytes);
+        if bytes > HEAD_BYTES { bytes } else { 0 }
     }
 }
 
 impl Row for PackedArrival {
     fn text(&self) -> (u32, u32) {
         let wide = if self.flags & WIDE == 0 { 0 } else { self.matching };
-        let bytes = u64::from(self.ad_bytes) + wide;
+        let bytes = self.long_bytes() as u64 + wide;
         (self.text_at, u32::try_from(bytes).expect("there are fewer filters than characters"))
     }
 
@@ -129,9 +135,9 @@ pub fn pack(
     let identity = click.identity.unwrap_or(0);
     let mut row = PackedArrival {
         identity: [(identity >> 64) as u64, (identity & u128::from(u64::MAX)) as u64],
+        head: ads::head(ad),
         epoch,
         offset: at.offset,
-        ad_hash: ads::hash(ad),
         matching: 0,
         partition: at.partition,
         minute: Minute::of(click.event_ms).0,
@@ -139,15 +145,16 @@ pub fn pack(
         ad_bytes: u16::try_from(ad.len()).expect("an ad's id is at most 256 bytes"),
         flags: if click.identity.is_none() { OWN } else { 0 },
     };
+    let long = &ad[..row.long_bytes()];
     if filters.fit_a_word() {
         row.matching = filters.bits(click);
-        return arrivals.push(row, ad);
+        return arrivals.push(row, long);
     }
     let mut wide = String::new();
     filters.for_each_match(click, |place| wide.push(character(place)));
     row.matching = wide.len() as u64;
     row.flags |= WIDE;
-    arrivals.push(row, &[ad, wide.as_bytes()].concat());
+    arrivals.push(row, &[long, wide.as_bytes()].concat());
 }
 
 /// The character that stands for the filter at `place`.

@@ -20,7 +20,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-use crate::ads::{self, Ads, Name};
+use crate::ads::{self, Ads, HEAD_BYTES, Head, Name};
 use crate::faults::Fault;
 use crate::gauge::{Gauge, Gauges};
 use crate::held::{Held, open_from};
@@ -28,20 +28,20 @@ use crate::horizon::{Advance, Horizon};
 use crate::keep_first::Tally;
 use crate::keep_first::arrivals::{Arrivals, Matching, PackedArrival};
 use crate::keep_first::seen::SeenClicks;
-use crate::keep_first::sums::{Sums, bits};
+use crate::keep_first::sums::{Ad, Sums, bits};
 use crate::options::Options;
 use crate::packed::{Packed, Row};
 use crate::time::{Epoch, Minute};
 use crate::{PackedStream, Stream, Updates};
 
-/// A cell got clicks, which one worker has added up; the ad's id is the text.
+/// A cell got clicks, which one worker has added up; the text is an id longer than its head.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 pub struct PackedCell {
     /// When it is told.
     pub epoch: Epoch,
-    /// The hash of its ad, see [`crate::ads::hash`].
-    pub ad_hash: u64,
+    /// The head of its ad's id.
+    pub head: Head,
     /// Its minute.
     pub minute: u32,
     /// The place of its filter.
@@ -49,13 +49,23 @@ pub struct PackedCell {
     /// Clicks that were added.
     pub clicks: u32,
     text_at: u32,
-    ad_bytes: u32,
+    /// The length of its ad's id.
+    pub ad_bytes: u32,
     filling: u32,
+}
+
+impl PackedCell {
+    /// Cells of an ad meet on one worker; `long` is its id if that is longer than its head.
+    pub fn route(&self, long: &[u8]) -> u64 {
+        // Tables take the other bits.
+        ads::hash(self.head, self.ad_bytes as usize, long) >> 24
+    }
 }
 
 impl Row for PackedCell {
     fn text(&self) -> (u32, u32) {
-        (self.text_at, self.ad_bytes)
+        let long = self.ad_bytes as usize > HEAD_BYTES;
+        (self.text_at, if long { self.ad_bytes } else { 0 })
     }
 
     fn with_text_at(self, text_at: u32) -> PackedCell {
@@ -110,9 +120,9 @@ pub fn keep_first<'scope>(
             }
             while let Some((told_at, time, minutes)) = stage.untold.take_closed(open) {
                 let mut session = cells.session_with_builder(&time);
-                stage.tell(told_at, minutes, |cell, ad| session.give((cell, ad)));
+                stage.tell(told_at, minutes, |cell, long| session.give((cell, long)));
             }
-            stage.ads.sweep(open);
+            stage.long.sweep(open);
             stage.wide.sweep(open);
         }
     });
@@ -132,10 +142,10 @@ const AHEAD: usize = 64;
 /// A click that waits.
 struct Click {
     identity: Option<u128>,
+    ad: Ad,
     offset: u64,
     pattern: u64,
     minute: Minute,
-    ad: Name,
 }
 
 struct Stage {
@@ -147,9 +157,9 @@ struct Stage {
     /// The right to speak at the epoch of which it cannot tell: it stays open.
     failed: Option<Capability<Epoch>>,
     untold: Held<BTreeMap<Minute, Sums>>,
-    /// The ads of what waits and is not told.
-    ads: Ads,
-    /// Of patterns that are wider than a word, their texts.
+    /// The ids that are longer than their heads, of what waits and is not told.
+    long: Ads,
+    /// The patterns that are wider than a word, as texts.
     wide: Ads,
 }
 
@@ -163,7 +173,7 @@ impl Stage {
             seen_gauge,
             failed: None,
             untold: Held::new(),
-            ads: Ads::default(),
+            long: Ads::default(),
             wide: Ads::default(),
         }
     }
@@ -180,26 +190,25 @@ impl Stage {
             let waiting = self.arrivals.at(epoch, time);
             waiting.tally_time.get_or_insert_with(|| tally_time.delayed(&epoch));
             let clicks = waiting.of(partition);
-            let mut told = None;
             while let Some((arrival, text)) =
                 arrivals.next_if(|(next, _)| (next.epoch, next.partition) == (epoch, partition))
             {
                 let minute = Minute(arrival.minute);
-                let (_, until) = told
-                    .filter(|(known, _)| *known == minute)
-                    .unwrap_or_else(|| (minute, self.options.told_at(epoch, minute)));
-                told = Some((minute, until));
-                let (ad, matching) = arrival.parts(text);
+                let (long, matching) = arrival.parts(text);
+                let until = || self.options.told_at(epoch, minute);
+                let ad = if long.is_empty() {
+                    Ad::short(arrival.head, arrival.ad_bytes)
+                } else {
+                    Ad::long(arrival.head, self.long.name_of(long, until()).0)
+                };
                 let pattern = match matching {
                     Matching::Word(word) => word,
                     Matching::Wide(places) => {
-                        let places = places.as_bytes();
-                        u64::from(self.wide.name(places, ads::hash(places), until).0)
+                        self.wide.name_of(places.as_bytes(), until()).0.into()
                     }
                 };
-                let ad = self.ads.name(ad, arrival.ad_hash, until);
                 let (identity, offset) = (arrival.identity(), arrival.offset);
-                clicks.push(Click { identity, offset, pattern, minute, ad });
+                clicks.push(Click { identity, ad, offset, pattern, minute });
             }
         }
     }
@@ -222,26 +231,28 @@ impl Stage {
             if !clicks.is_sorted_by_key(|click| click.offset) {
                 clicks.sort_unstable_by_key(|click| click.offset);
             }
-            for (at, click) in clicks.iter().enumerate() {
-                if at % AHEAD == 0 {
-                    let ahead = clicks[at..].iter().take(AHEAD);
-                    let ahead = ahead.filter_map(|click| Some((click.minute, click.identity?)));
-                    self.seen.look_ahead(ahead);
+            for group in clicks.chunks(AHEAD) {
+                let identities =
+                    group.iter().filter_map(|click| Some((click.minute, click.identity?)));
+                self.seen.look_ahead(identities);
+                if let Some((minute, _, sums)) = open.last() {
+                    let group = group.iter().filter(|click| click.minute == *minute);
+                    sums.look_ahead(group.map(|click| (click.ad, click.pattern)));
                 }
-                let Click { identity, pattern, minute, ad, .. } = *click;
-                let first = identity.map(|identity| self.seen.insert(minute, identity));
-                let first = first.transpose()?;
-                if !tally.add(first, minute, epoch, &self.options) {
-                    continue;
+                for Click { identity, ad, pattern, minute, .. } in group {
+                    let first = identity.map(|identity| self.seen.insert(*minute, identity));
+                    if !tally.add(first.transpose()?, *minute, epoch, &self.options) {
+                        continue;
+                    }
+                    let known = open.iter().rposition(|(of, _, _)| of == minute);
+                    let at = known.unwrap_or_else(|| {
+                        let told_at = self.options.told_at(epoch, *minute);
+                        let sums = self.untold.at(told_at, time).remove(minute);
+                        open.push((*minute, told_at, sums.unwrap_or_default()));
+                        open.len() - 1
+                    });
+                    open[at].2.add(*ad, *pattern, 1);
                 }
-                let known = open.iter().rposition(|(of, _, _)| *of == minute);
-                let at = known.unwrap_or_else(|| {
-                    let told_at = self.options.told_at(epoch, minute);
-                    let sums = self.untold.at(told_at, time).remove(&minute);
-                    open.push((minute, told_at, sums.unwrap_or_default()));
-                    open.len() - 1
-                });
-                open[at].2.add(ad, pattern);
             }
         }
         for (minute, told_at, sums) in open {
@@ -252,38 +263,36 @@ impl Stage {
         Ok(tally)
     }
 
-    /// Calls `each` with the cells of `minutes`, which are told at `epoch`, and their ads' ids.
+    /// Calls `each` with the cells of `minutes`, which are told at `epoch`, and ids longer than their
+    /// heads.
     fn tell(
         &self,
         epoch: Epoch,
         minutes: BTreeMap<Minute, Sums>,
         mut each: impl FnMut(PackedCell, &[u8]),
     ) {
-        for (minute, sums) in minutes {
-            let mut tell = |ad: Name, place, clicks| {
-                let text = self.ads.ad(ad).as_str().as_bytes();
-                let ad_bytes = u32::try_from(text.len()).expect("an ad's id is short");
-                let (ad_hash, minute) = (self.ads.hash_of(ad), minute.0);
-                let cell = PackedCell {
-                    epoch,
-                    ad_hash,
-                    minute,
-                    place,
-                    clicks,
-                    text_at: 0,
-                    ad_bytes,
-                    filling: 0,
+        let by_name = |a, b| self.long.order(Name(a), Name(b));
+        for (Minute(minute), sums) in minutes {
+            let mut tell = |ad: Ad, place, clicks| {
+                let long = ad.name().map_or("", |name| self.long.long(Name(name)));
+                let ad_bytes = match ad.name() {
+                    Some(_) => u32::try_from(long.len()).expect("an ad's id is short"),
+                    None => ad.tail,
                 };
-                each(cell, text);
+                let (head, text_at, filling) = (ad.head, 0, 0);
+                let cell =
+                    PackedCell { epoch, head, minute, place, clicks, text_at, ad_bytes, filling };
+                each(cell, long.as_bytes());
             };
             if self.options.filters.fit_a_word() {
-                sums.tell(bits, &mut tell);
+                sums.tell(bits, by_name, &mut tell);
             } else {
                 let places = |pattern: u64| {
                     let name = Name(u32::try_from(pattern).expect("a wide pattern is a name"));
-                    self.wide.ad(name).as_str().chars().map(u32::from)
+                    let id = self.wide.id(name);
+                    id.as_str().chars().map(u32::from).collect::<Vec<u32>>().into_iter()
                 };
-                sums.tell(places, &mut tell);
+                sums.tell(places, by_name, &mut tell);
             }
         }
     }

@@ -2,36 +2,114 @@
 //!
 //! A click adds to one sum, however many filters it matches; which filters those are is looked at
 //! once for each sum, when it is told.
+//!
+//! A table of slots with linear probing, 32 bytes each and at most two in three of them taken.
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use std::cmp::Ordering;
+use std::hint::black_box;
 
-use crate::ads::Name;
+use crate::ads::{HEAD_BYTES, Head, fold};
+
+/// An ad as a stage holds it: the head of its id, and its length; or, of an id that is longer, the
+/// number of its name beyond [`LONG`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ad {
+    pub head: Head,
+    pub tail: u32,
+}
+
+/// From here on, [`Ad::tail`] is a name.
+const LONG: u32 = 1 << 31;
+
+impl Ad {
+    /// The ad whose id is all in its head.
+    pub fn short(head: Head, bytes: u16) -> Ad {
+        debug_assert!(usize::from(bytes) <= HEAD_BYTES, "the others have names");
+        Ad { head, tail: bytes.into() }
+    }
+
+    /// The ad whose id has a name.
+    pub fn long(head: Head, name: u32) -> Ad {
+        assert!(name < LONG, "fewer ads are known");
+        Ad { head, tail: name | LONG }
+    }
+
+    /// The name, if it has one.
+    pub fn name(self) -> Option<u32> {
+        (self.tail >= LONG).then_some(self.tail & !LONG)
+    }
+}
+
+/// Clicks of an ad that match the same filters.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    ad: Ad,
+    clicks: u32,
+    pattern: u64,
+}
 
 /// Clicks of one minute that are told at one epoch, by ad and pattern of filters.
 #[derive(Default)]
-pub struct Sums(HashMap<(Name, u64), u32, FixedState>);
+pub struct Sums {
+    slots: Vec<Slot>,
+    taken: usize,
+}
+
+/// Slots of the smallest table.
+const FEW: usize = 64;
 
 impl Sums {
-    /// Adds a click of `ad` that matches the filters of `pattern`.
-    pub fn add(&mut self, ad: Name, pattern: u64) {
-        let clicks = self.0.entry((ad, pattern)).or_default();
-        *clicks = clicks.checked_add(1).expect("an ad gets fewer clicks in a minute than u32");
+    /// Adds clicks of `ad` that match the filters of `pattern`.
+    pub fn add(&mut self, ad: Ad, pattern: u64, clicks: u32) {
+        if 3 * self.taken >= 2 * self.slots.len() {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        let mut at = self.home(ad, pattern);
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.clicks == 0 {
+                *slot = Slot { ad, clicks, pattern };
+                self.taken += 1;
+                return;
+            }
+            if slot.ad == ad && slot.pattern == pattern {
+                slot.clicks = slot.clicks.checked_add(clicks).expect(FEWER);
+                return;
+            }
+            at = (at + 1) & mask;
+        }
     }
 
-    /// Calls `each` with the clicks of every ad under every filter, by ad and then by filter;
-    /// `places` gives the filters of a pattern.
+    /// Brings to the processor's cache what [`Sums::add`] is about to look at.
+    pub fn look_ahead(&self, sums: impl Iterator<Item = (Ad, u64)>) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let homes = sums.map(|(ad, pattern)| self.slots[self.home(ad, pattern)].clicks);
+        black_box(homes.fold(0, |all, clicks| all ^ clicks));
+    }
+
+    /// Calls `each` with the clicks of every ad under every filter, in the order of ids and then of
+    /// filters; `places` gives the filters of a pattern, and `by_name` the order of long ids.
     pub fn tell<P: Iterator<Item = u32>>(
         self,
         places: impl Fn(u64) -> P,
-        mut each: impl FnMut(Name, u32, u32),
+        by_name: impl Fn(u32, u32) -> Ordering,
+        mut each: impl FnMut(Ad, u32, u32),
     ) {
-        let mut sums: Vec<((Name, u64), u32)> = self.0.into_iter().collect();
-        sums.sort_unstable_by_key(|(key, _)| *key);
+        let mut sums: Vec<Slot> = Vec::with_capacity(self.taken);
+        sums.extend(self.slots.into_iter().filter(|slot| slot.clicks > 0));
+        sums.sort_unstable_by(|a, b| {
+            let by_head = a.ad.head.cmp(&b.ad.head);
+            by_head.then_with(|| match (a.ad.name(), b.ad.name()) {
+                (Some(a), Some(b)) => by_name(a, b),
+                _ => a.ad.tail.cmp(&b.ad.tail),
+            })
+        });
         let (mut by_place, mut touched) = (Vec::<u32>::new(), Vec::<u32>::new());
-        for of_ad in sums.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
-            let ad = of_ad[0].0.0;
-            for ((_, pattern), clicks) in of_ad {
+        for of_ad in sums.chunk_by(|a, b| a.ad == b.ad) {
+            for Slot { pattern, clicks, .. } in of_ad {
                 for place in places(*pattern) {
                     let at = place as usize;
                     if by_place.len() <= at {
@@ -40,17 +118,36 @@ impl Sums {
                     if by_place[at] == 0 {
                         touched.push(place);
                     }
-                    let sum = by_place[at].checked_add(*clicks);
-                    by_place[at] = sum.expect("an ad gets fewer clicks in a minute than u32");
+                    by_place[at] = by_place[at].checked_add(*clicks).expect(FEWER);
                 }
             }
             touched.sort_unstable();
             for place in touched.drain(..) {
-                each(ad, place, std::mem::take(&mut by_place[place as usize]));
+                each(of_ad[0].ad, place, std::mem::take(&mut by_place[place as usize]));
             }
         }
     }
+
+    fn home(&self, Ad { head: [high, low], tail }: Ad, pattern: u64) -> usize {
+        let rest = u64::from(tail) << 32 ^ pattern.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let hash = fold(high ^ 0xA076_1D64_78BD_642F, low ^ rest ^ 0xE703_7ED1_A0B4_28DB);
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
+        let hash = hash as usize;
+        hash & (self.slots.len() - 1)
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let larger = vec![Slot::default(); (2 * self.slots.len()).max(FEW)];
+        let slots = std::mem::replace(&mut self.slots, larger);
+        self.taken = 0;
+        for Slot { ad, clicks, pattern } in slots.into_iter().filter(|slot| slot.clicks > 0) {
+            self.add(ad, pattern, clicks);
+        }
+    }
 }
+
+const FEWER: &str = "an ad gets fewer clicks in a minute than u32";
 
 /// The places whose bits are set in `word`, ascending.
 pub fn bits(mut word: u64) -> impl Iterator<Item = u32> {
@@ -63,16 +160,35 @@ pub fn bits(mut word: u64) -> impl Iterator<Item = u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::ads;
+    use crate::random::Random;
 
     #[test]
     fn each_filter_of_a_pattern_gets_its_clicks() {
-        let mut sums = Sums::default();
-        for (ad, word) in [(2, 0b001), (1, 0b101), (1, 0b011), (2, 0b001), (1, 0b101)] {
-            sums.add(Name(ad), word);
+        let mut random = Random(5);
+        for ads in [1, 20, 5000] {
+            let mut sums = Sums::default();
+            let mut expected = BTreeMap::<(String, u32), u32>::new();
+            for _ in 0..20_000 {
+                let id = random.small(ads).to_string();
+                let pattern = u64::from(1 | random.small(8));
+                let bytes = u16::try_from(id.len()).unwrap();
+                sums.add(Ad::short(ads::head(id.as_bytes()), bytes), pattern, 1);
+                for place in bits(pattern) {
+                    *expected.entry((id.clone(), place)).or_default() += 1;
+                }
+            }
+            let mut told = Vec::new();
+            let no_names = |_, _| unreachable!("no id is long");
+            sums.tell(bits, no_names, |ad, place, clicks| {
+                let [high, low] = ad.head.map(u64::to_be_bytes);
+                let id = [high, low].concat()[..ad.tail as usize].to_vec();
+                told.push(((String::from_utf8(id).unwrap(), place), clicks));
+            });
+            assert_eq!(told, expected.into_iter().collect::<Vec<_>>());
         }
-        let mut told = Vec::new();
-        sums.tell(bits, |ad, place, clicks| told.push((ad.0, place, clicks)));
-        assert_eq!(told, [(1, 0, 3), (1, 1, 1), (1, 2, 2), (2, 0, 2)]);
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn rank<'scope>(
     let grown = counts.stream.flat_map(move |span| {
         let told: Vec<Told> = span.inner.map(|batch| batch.told.clone()).unwrap_or_default();
         let filters = filters.clone();
-        told.into_iter().map(move |Told { epoch, minute, added }| {
+        told.into_iter().map(move |Told { epoch, minute, added, .. }| {
             let ids = added.filters().map(|place| filters.id_at(place)).collect();
             (epoch, GrownMinute { minute, filters: ids, added })
         })
@@ -143,7 +143,7 @@ impl Lists for FastLists {
     fn list(&self, (filter, window, end): Group) -> Vec<Ranked> {
         let ads = self.ads.borrow();
         let list = self.boards.list((self.filters.place_of(filter), window, end));
-        list.iter().map(|(clicks, name)| (*clicks, ads.ad(*name).clone())).collect()
+        list.iter().map(|(clicks, name)| (*clicks, ads.id(*name))).collect()
     }
 
     fn groups(&self, end: Minute) -> Vec<Group> {

@@ -9,7 +9,7 @@ pub(crate) type Place = (Reverse<u64>, Name);
 
 /// The order of places, by the ads themselves.
 pub(super) fn order(ads: &Ads, a: &Place, b: &Place) -> Ordering {
-    a.0.cmp(&b.0).then_with(|| ads.ad(a.1).cmp(ads.ad(b.1)))
+    a.0.cmp(&b.0).then_with(|| ads.order(a.1, b.1))
 }
 
 /// The first places of those offered.
@@ -105,8 +105,7 @@ mod tests {
         for round in 0..200 {
             let mut ads = Ads::default();
             let ids = (0..random.below(1000)).map(|_| random.below(100_000).to_string());
-            let mut names: Vec<Name> =
-                ids.map(|id| ads.name(&id, crate::ads::hash(&id), 0)).collect();
+            let mut names: Vec<Name> = ids.map(|id| ads.name_of(&id, 0)).collect();
             names.sort_unstable();
             names.dedup();
             let (top, most) = (1 + random.small(30) as usize, 1 + random.below(1 + round * 3));
@@ -118,7 +117,7 @@ mod tests {
                 nth.offer(*sum);
             }
             all.retain(|(sum, _)| sum.0 > 0);
-            all.sort_unstable_by_key(|(sum, name)| (*sum, ads.ad(*name).clone()));
+            all.sort_unstable_by_key(|(sum, name)| (*sum, ads.id(*name)));
             all.truncate(top);
             assert_eq!(nth.finish(), all.get(top - 1).map_or(0, |(sum, _)| sum.0));
             assert_eq!(largest.finish(), all);

@@ -6,7 +6,6 @@ use std::rc::Rc;
 
 use super::board::Costs;
 use super::{Boards, Counted, Growth};
-use crate::ads::hash;
 use crate::ads::{Ads, Name};
 use crate::count::minutes::Minutes;
 use crate::count::sealed::Sealed;
@@ -71,7 +70,7 @@ impl Both {
         for ((minute, filter, ad), clicks) in cells {
             // The order of ads is not that of their names.
             let id = format!("{:x}", ad.wrapping_mul(0x9E37_79B1));
-            let name = self.ads.name(&id, hash(&id), u64::MAX);
+            let name = self.ads.name_of(&id, u64::MAX);
             let was = self.minutes.clicks(*minute, *filter, name);
             let clicks_now = was + u64::from(*clicks);
             let growth = Growth { minute: *minute, filter: *filter, name, clicks: clicks_now, was };
@@ -158,8 +157,7 @@ impl Both {
             assert_eq!(groups, self.windows.groups(end), "{end:?}");
             for group in groups {
                 let list = self.boards.list(group).iter();
-                let list: Vec<Ranked> =
-                    list.map(|(n, name)| (*n, self.ads.ad(*name).clone())).collect();
+                let list: Vec<Ranked> = list.map(|(n, name)| (*n, self.ads.id(*name))).collect();
                 assert_eq!(list, self.windows.list(group), "{group:?}");
             }
         }
