@@ -39,6 +39,11 @@ impl<D: Default> Held<D> {
         &mut held.or_insert_with(|| (capability.delayed(&epoch), D::default())).1
     }
 
+    /// What is held at `epoch`, if anything is.
+    pub fn get(&mut self, epoch: Epoch) -> Option<&mut D> {
+        self.epochs.get_mut(&epoch).map(|(_, data)| data)
+    }
+
     /// The least held epoch before `open`, taken out.
     pub fn take_closed(&mut self, open: Epoch) -> Option<(Epoch, Capability<Epoch>, D)> {
         let least = self.epochs.first_entry().filter(|entry| *entry.key() < open)?;

@@ -53,19 +53,13 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds a click of `minute`, the `first` of its kind, or of its own; tells whether it goes on:
-    /// it is no further copy, and some list needs it.
-    fn add(
-        &mut self,
-        first: Option<bool>,
-        minute: Minute,
-        epoch: Epoch,
-        options: &Options,
-    ) -> bool {
+    /// Adds a click, the `first` of its kind, or of its own, whose minute is of this `kind`; tells
+    /// whether it goes on: it is no further copy, and some list needs it.
+    fn add(&mut self, first: Option<bool>, kind: Kind) -> bool {
         let copy = first == Some(false);
-        if minute < options.from {
+        if let Kind::Skipped { needed } = kind {
             self.skipped += 1;
-            return !copy && minute.plus(options.window_max()) > options.from;
+            return !copy && needed;
         }
         if copy {
             self.duplicates += 1;
@@ -73,8 +67,28 @@ impl Tally {
         }
         self.clicks += 1;
         self.own += u64::from(first.is_none());
-        self.late += u64::from(epoch > options.settle(minute));
+        self.late += u64::from(kind == Kind::Late);
         true
+    }
+}
+
+/// What an epoch finds a minute to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// It is not told; its clicks are `needed` if it shares a window with one that is.
+    Skipped { needed: bool },
+    /// It has not settled before.
+    Timely,
+    /// It has settled.
+    Late,
+}
+
+impl Kind {
+    fn of(minute: Minute, epoch: Epoch, options: &Options) -> Kind {
+        if minute < options.from {
+            return Kind::Skipped { needed: minute.plus(options.window_max()) > options.from };
+        }
+        if epoch > options.settle(minute) { Kind::Late } else { Kind::Timely }
     }
 }
 
@@ -150,7 +164,7 @@ impl SeenClicks {
             self.gauge.add(u64::from(first));
             first
         });
-        tally.add(first, minute, epoch, options)
+        tally.add(first, Kind::of(minute, epoch, options))
     }
 
     fn forget_before(&mut self, minute: Minute) {

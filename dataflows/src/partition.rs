@@ -115,6 +115,8 @@ pub struct Partition {
     rights: Rights,
     /// Its own clock.
     clock: Clock,
+    /// The epoch that its clock gave last.
+    epoch_known: Epoch,
     /// What its last mark says: the clock that gives the epoch is at least this.
     lift: Millis,
     /// The next offset to read.
@@ -146,6 +148,7 @@ impl Partition {
             committed: start.committed,
             rights,
             clock: start.clock,
+            epoch_known: 0,
             lift: 0,
             next: start.offset,
             reach: start.clock.clock,
@@ -232,8 +235,8 @@ impl Partition {
             }
             judged.map(|()| click)
         });
-        let own = options.epoch(clock.clock);
-        let unlifted = options.epoch(clock.clock.max(self.lift));
+        let own = self.epoch_after(clock.clock, options);
+        let unlifted = if self.lift > clock.clock { options.epoch(self.lift) } else { own };
         self.next = record.offset;
         let epoch = unlifted.max(self.epoch_least(options));
         self.end_epoch(epoch, handles);
@@ -325,8 +328,20 @@ impl Partition {
         handles.note(Note::Progress(self.progress()), &self.rights);
     }
 
+    /// The epoch of a record after which the clock is `clock`: most have that of the one before.
+    fn epoch_after(&mut self, clock: Millis, options: &Options) -> Epoch {
+        let known = self.epoch_known;
+        if clock >= known || clock + options.refresh_ms < known {
+            self.epoch_known = options.epoch(clock);
+        }
+        self.epoch_known
+    }
+
     /// The least epoch of the next record, whatever it holds: what was given up, marks, floor.
     fn epoch_least(&self, options: &Options) -> Epoch {
+        if self.marks.is_empty() && self.floors.is_empty() {
+            return self.rights.epoch();
+        }
         let mark = self.marks.get(&self.next).copied();
         let floors = self.floors.iter().filter(|(from, _)| self.next >= *from);
         let lift = floors.map(|(_, epoch)| *epoch).chain(mark).filter(|clock| *clock > 0).max();

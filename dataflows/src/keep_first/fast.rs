@@ -25,10 +25,10 @@ use crate::faults::Fault;
 use crate::gauge::{Gauge, Gauges};
 use crate::held::{Held, open_from};
 use crate::horizon::{Advance, Horizon};
-use crate::keep_first::Tally;
 use crate::keep_first::arrivals::{Arrivals, Matching, PackedArrival};
 use crate::keep_first::seen::SeenClicks;
 use crate::keep_first::sums::{Ad, Sums, bits};
+use crate::keep_first::{Kind, Tally};
 use crate::options::Options;
 use crate::packed::{Packed, Row};
 use crate::time::{Epoch, Minute};
@@ -148,6 +148,15 @@ struct Click {
     minute: Minute,
 }
 
+/// A minute while an epoch is looked at.
+struct Open {
+    minute: Minute,
+    kind: Kind,
+    /// When its clicks of the epoch are told, and what is told then.
+    told_at: Epoch,
+    sums: Sums,
+}
+
 struct Stage {
     options: Options,
     horizon: Horizon,
@@ -225,7 +234,7 @@ impl Stage {
         let before = self.seen.len();
         clicks.sort_unstable_by_key(|(partition, _)| *partition);
         let mut tally = Tally::default();
-        let mut open: Vec<(Minute, Epoch, Sums)> = Vec::new();
+        let mut open: Vec<Open> = Vec::new();
         for (_, mut clicks) in clicks {
             // Those that were lifted may come after those that were not.
             if !clicks.is_sorted_by_key(|click| click.offset) {
@@ -235,32 +244,39 @@ impl Stage {
                 let identities =
                     group.iter().filter_map(|click| Some((click.minute, click.identity?)));
                 self.seen.look_ahead(identities);
-                if let Some((minute, _, sums)) = open.last() {
+                if let Some(Open { minute, sums, .. }) = open.last() {
                     let group = group.iter().filter(|click| click.minute == *minute);
                     sums.look_ahead(group.map(|click| (click.ad, click.pattern)));
                 }
                 for Click { identity, ad, pattern, minute, .. } in group {
                     let first = identity.map(|identity| self.seen.insert(*minute, identity));
-                    if !tally.add(first.transpose()?, *minute, epoch, &self.options) {
-                        continue;
-                    }
-                    let known = open.iter().rposition(|(of, _, _)| of == minute);
+                    let known = open.iter().rposition(|open| open.minute == *minute);
                     let at = known.unwrap_or_else(|| {
-                        let told_at = self.options.told_at(epoch, *minute);
-                        let sums = self.untold.at(told_at, time).remove(minute);
-                        open.push((*minute, told_at, sums.unwrap_or_default()));
+                        open.push(self.open(*minute, epoch));
                         open.len() - 1
                     });
-                    open[at].2.add(*ad, *pattern, 1);
+                    if tally.add(first.transpose()?, open[at].kind) {
+                        open[at].sums.add(*ad, *pattern, 1);
+                    }
                 }
             }
         }
-        for (minute, told_at, sums) in open {
-            self.untold.at(told_at, time).insert(minute, sums);
+        for Open { minute, told_at, sums, .. } in open {
+            if !sums.is_empty() {
+                self.untold.at(told_at, time).insert(minute, sums);
+            }
         }
         self.seen_gauge.add(self.seen.len() - before);
         self.seen.freeze_before(self.options.first_unsettled(epoch));
         Ok(tally)
+    }
+
+    /// A minute that gets clicks at `epoch`, with the sums that it has.
+    fn open(&mut self, minute: Minute, epoch: Epoch) -> Open {
+        let told_at = self.options.told_at(epoch, minute);
+        let sums = self.untold.get(told_at).and_then(|minutes| minutes.remove(&minute));
+        let kind = Kind::of(minute, epoch, &self.options);
+        Open { minute, told_at, kind, sums: sums.unwrap_or_default() }
     }
 
     /// Calls `each` with the cells of `minutes`, which are told at `epoch`, and ids longer than their

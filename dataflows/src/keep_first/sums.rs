@@ -81,6 +81,11 @@ impl Sums {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.taken == 0
+    }
+
     /// Brings to the processor's cache what [`Sums::add`] is about to look at.
     pub fn look_ahead(&self, sums: impl Iterator<Item = (Ad, u64)>) {
         if self.slots.is_empty() {
