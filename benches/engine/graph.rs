@@ -22,7 +22,7 @@ use timely::{CommunicationConfig, Config, WorkerConfig};
 use crate::ads::Text;
 use crate::support::job::{BATCH, decoder};
 use crate::told::{Checksum, Count, Rank, Sink, Told};
-use crate::workload::{Click, Decoded, country_code};
+use crate::workload::{COUNTRIES, Click, Decoded, country_code};
 
 /// How far a partition is read ahead of what is told.
 const AHEAD_MS: u64 = 60_000;
@@ -66,6 +66,9 @@ fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Opt
         ingest.open(start, decoder.clone(), 0);
     }
     ingest.close_spare();
+    let code = |country| String::from_utf8(country_code(country).to_vec());
+    let countries = (0..COUNTRIES).map(|country| code(country).expect("letters are UTF-8"));
+    let countries: Vec<String> = countries.collect();
     let mut told = Told::default();
     while let Some(open) = outbox.open_from() {
         own.retain_mut(|(partition, clicks)| {
@@ -75,7 +78,7 @@ fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Opt
             }
             let batch;
             (batch, *clicks) = clicks.split_at(BATCH.min(clicks.len()));
-            push(&mut ingest, *partition, batch, &mut offsets[*partition as usize]);
+            push(&mut ingest, *partition, batch, &countries, &mut offsets[*partition as usize]);
             if clicks.is_empty() {
                 ingest.close(*partition);
             }
@@ -88,24 +91,26 @@ fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Opt
     told
 }
 
-fn push(ingest: &mut Ingest, partition: u32, clicks: &[Click], next: &mut u64) {
+fn push(
+    ingest: &mut Ingest,
+    partition: u32,
+    clicks: &[Click],
+    countries: &[String],
+    next: &mut u64,
+) {
     for click in clicks {
-        let code = country_code(click.country);
         let [high, low] = click.identity;
-        let country = std::str::from_utf8(&code).expect("letters are UTF-8");
-        let (id, length) = click.id.bytes();
-        let ad = std::str::from_utf8(&id[..length]).expect("letters and digits are UTF-8");
         let seen = ClickRef {
             event_ms: click.event_ms,
-            ad: Cow::Borrowed(ad),
+            ad: Cow::Borrowed(click.text.as_str()),
             user: None,
             ip: Some(IpAddr::V4(Ipv4Addr::from_bits(click.ip))),
-            country: Some(Cow::Borrowed(country)),
+            country: Some(Cow::Borrowed(&countries[click.country as usize])),
             identity: Some(u128::from(high) << 64 | u128::from(low)),
             log_time: None,
         };
         let record = Record { offset: *next, log_time: None, value: b"", bytes: 0 };
-        ingest.push_click(partition, seen, record, 0);
+        ingest.push_click(partition, &seen, record, 0);
         *next += 1;
     }
     ingest.read_to(partition, *next, false, 0);

@@ -6,6 +6,7 @@
 
 use clicks::generate::line::ad_id;
 use clicks::generate::random::{Random, Zipf, mix};
+use clicks_dataflows::click::AdId;
 use clicks_dataflows::time::{MINUTE_MS, Millis, Minute};
 
 use crate::ads::Text;
@@ -29,7 +30,7 @@ pub struct Shape {
 }
 
 /// Countries from which people click.
-const COUNTRIES: u64 = 240;
+pub const COUNTRIES: u16 = 240;
 
 /// Most clicks arrive so soon, all others within [`FAR_MS`].
 const NEAR_MS: Millis = 2_000;
@@ -43,11 +44,13 @@ const RECENT: u64 = 8192;
 /// Spreads popular ads over the ids; a prime, so that each rank has an id of its own.
 const STRIDE: u64 = 2_654_435_761;
 
-/// A click of fixed width: 64 bytes.
-#[derive(Clone, Copy, Debug)]
+/// A click of fixed width: 96 bytes.
+#[derive(Clone, Debug)]
 pub struct Click {
-    /// The id of its ad.
+    /// The id of its ad, as a number.
     pub id: Text,
+    /// The same as text.
+    pub text: AdId,
     /// When it happened.
     pub event_ms: Millis,
     /// What makes two records the same click, upper half first.
@@ -124,13 +127,18 @@ impl Maker {
         let id = mix(self.made.wrapping_mul(STRIDE) ^ 7);
         let country = match random.below(5) {
             0 => 0,
-            _ => 1 + random.below(COUNTRIES - 1).min(random.below(COUNTRIES - 1)),
+            _ => {
+                1 + random
+                    .below(u64::from(COUNTRIES) - 1)
+                    .min(random.below(u64::from(COUNTRIES) - 1))
+            }
         };
         let ip = (1 + random.below(130)) << 24 | random.below(1 << 24);
         let small = |number: u64| u32::try_from(number).expect("it is bounded");
         let ad = small(rank * STRIDE % self.shape.ads);
         let click = Click {
             id: self.ids[ad as usize],
+            text: AdId::from(&*ad_id(ad.into())),
             event_ms,
             identity: [mix(id), id],
             ad,
@@ -144,7 +152,7 @@ impl Maker {
     /// A copy of a click that is still in time.
     fn copy(&mut self, arrival_ms: Millis) -> Option<(usize, Click)> {
         let place = self.random.place(self.recent.len().max(1));
-        let (partition, click) = *self.recent.get(place)?;
+        let (partition, click) = self.recent.get(place)?.clone();
         let partition = if self.shape.pinned { partition } else { self.random.place(PARTITIONS) };
         (click.event_ms + FAR_MS > arrival_ms).then_some((partition, click))
     }
@@ -170,8 +178,8 @@ impl Iterator for Maker {
         let fresh = self.fresh(arrival_ms);
         let place = usize::try_from(self.made % RECENT).expect("it is small");
         match self.recent.get_mut(place) {
-            Some(recent) => *recent = fresh,
-            None => self.recent.push(fresh),
+            Some(recent) => recent.clone_from(&fresh),
+            None => self.recent.push(fresh.clone()),
         }
         Some(fresh)
     }

@@ -116,6 +116,7 @@ mod tests {
             windows: vec![1],
             top: 100,
             from: Minute::default(),
+            engine: crate::options::Engine::Fast,
         }
     }
 

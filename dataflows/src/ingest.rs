@@ -171,7 +171,7 @@ impl Ingest {
     pub fn push_click(
         &mut self,
         partition: u32,
-        click: ClickRef<'_>,
+        click: &ClickRef<'_>,
         record: Record<'_>,
         now: Millis,
     ) {

@@ -42,6 +42,9 @@ impl<R: Row> Packed<R> {
 
     /// Adds `row`, whose text is `text`; the same text as that of the row before is held once.
     pub fn push(&mut self, row: R, text: &[u8]) {
+        if self.rows.capacity() == 0 {
+            self.rows.reserve(Self::ROWS);
+        }
         if text.is_empty() {
             return self.rows.push(row);
         }

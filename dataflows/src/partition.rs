@@ -212,13 +212,16 @@ impl Partition {
         handles: &mut Handles,
     ) {
         let click = check_length(record.bytes).and_then(|()| self.decoder.read(record.value));
-        self.take(click, record, now, options, handles);
+        match click {
+            Ok(click) => self.take(Ok(&click), record, now, options, handles),
+            Err(refusal) => self.take(Err(refusal), record, now, options, handles),
+        }
     }
 
     /// Takes the next record, of which `click` has been read: moves the clock, finds its epoch.
     pub(crate) fn take(
         &mut self,
-        click: Result<ClickRef<'_>, Refusal>,
+        click: Result<&ClickRef<'_>, Refusal>,
         record: Record<'_>,
         now: Millis,
         options: &Options,
@@ -260,8 +263,8 @@ impl Partition {
             Ok(click) => {
                 self.reach = self.reach.max(click.event_ms);
                 match epoch > own {
-                    true => self.add_lifted(at, &click, epoch, record.value),
-                    false => self.add(at, &click, epoch, options, handles),
+                    true => self.add_lifted(at, click, epoch, record.value),
+                    false => self.add(at, click, epoch, options, handles),
                 }
             }
             Err(refusal) => {

@@ -38,6 +38,8 @@ pub struct Index {
 struct Texts {
     /// The place of each value's set; that of all others is 0.
     places: HashMap<Box<str>, usize, FixedState>,
+    /// The values, if they are few: then they are compared one by one.
+    few: Vec<Box<str>>,
     sets: Vec<u64>,
 }
 
@@ -51,6 +53,9 @@ struct Addresses {
     /// The set of a missing address, and of each stretch, IPv4 first.
     sets: Vec<u64>,
 }
+
+/// Values that are found sooner by comparing than by hashing.
+const FEW: usize = 4;
 
 impl Index {
     /// The index of filter 0 and of `filters`.
@@ -76,6 +81,13 @@ impl Index {
         country.iter().zip(user).zip(ip).map(|((country, user), ip)| country & user & ip)
     }
 
+    /// The first word of that set.
+    pub fn word(&self, click: &ClickRef<'_>) -> u64 {
+        let country = self.country.sets[self.words * self.country.place(click.country.as_deref())];
+        let user = self.user.sets[self.words * self.user.place(click.user.as_deref())];
+        country & user & self.ip.sets[self.words * self.ip.place(click.ip)]
+    }
+
     fn set<'s>(&self, sets: &'s [u64], place: usize) -> &'s [u64] {
         &sets[place * self.words..][..self.words]
     }
@@ -96,14 +108,20 @@ impl Texts {
             }
         }
         let places = (1..).zip(named.keys()).map(|(place, value)| (value.as_str().into(), place));
+        let few = named.keys().take(if named.len() > FEW { 0 } else { FEW });
         Texts {
             places: places.collect(),
+            few: few.map(|value| value.as_str().into()).collect(),
             sets: rest.iter().chain(named.values().flatten()).copied().collect(),
         }
     }
 
     fn place(&self, value: Option<&str>) -> usize {
         match value {
+            Some(value) if !self.few.is_empty() => {
+                let place = self.few.iter().position(|few| **few == *value);
+                place.map_or(0, |place| place + 1)
+            }
             Some(value) if !self.places.is_empty() => {
                 self.places.get(value).copied().unwrap_or_default()
             }

@@ -161,6 +161,8 @@ struct Stage {
     options: Options,
     horizon: Horizon,
     arrivals: Held<Waiting>,
+    /// Clicks of a partition in the last epoch.
+    usual: usize,
     seen: SeenClicks,
     seen_gauge: Gauge,
     /// The right to speak at the epoch of which it cannot tell: it stays open.
@@ -178,6 +180,7 @@ impl Stage {
             options: options.clone(),
             horizon: Horizon::default(),
             arrivals: Held::new(),
+            usual: 0,
             seen,
             seen_gauge,
             failed: None,
@@ -198,7 +201,7 @@ impl Stage {
         while let Some((PackedArrival { epoch, partition, .. }, _)) = arrivals.peek().copied() {
             let waiting = self.arrivals.at(epoch, time);
             waiting.tally_time.get_or_insert_with(|| tally_time.delayed(&epoch));
-            let clicks = waiting.of(partition);
+            let clicks = waiting.of(partition, self.usual);
             while let Some((arrival, text)) =
                 arrivals.next_if(|(next, _)| (next.epoch, next.partition) == (epoch, partition))
             {
@@ -233,6 +236,8 @@ impl Stage {
         self.seen_gauge.sub(forgotten);
         let before = self.seen.len();
         clicks.sort_unstable_by_key(|(partition, _)| *partition);
+        self.usual =
+            clicks.iter().map(|(_, clicks)| clicks.len()).sum::<usize>() / clicks.len().max(1);
         let mut tally = Tally::default();
         let mut open: Vec<Open> = Vec::new();
         for (_, mut clicks) in clicks {
@@ -315,10 +320,11 @@ impl Stage {
 }
 
 impl Waiting {
-    fn of(&mut self, partition: u32) -> &mut Vec<Click> {
+    /// The clicks of a partition, of which there usually are so many.
+    fn of(&mut self, partition: u32, usual: usize) -> &mut Vec<Click> {
         let known = self.clicks.iter().position(|(of, _)| *of == partition);
         let at = known.unwrap_or_else(|| {
-            self.clicks.push((partition, Vec::new()));
+            self.clicks.push((partition, Vec::with_capacity(usual)));
             self.clicks.len() - 1
         });
         &mut self.clicks[at].1

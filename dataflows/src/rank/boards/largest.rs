@@ -105,7 +105,7 @@ mod tests {
         for round in 0..200 {
             let mut ads = Ads::default();
             let ids = (0..random.below(1000)).map(|_| random.below(100_000).to_string());
-            let mut names: Vec<Name> = ids.map(|id| ads.name_of(&id, 0)).collect();
+            let mut names: Vec<Name> = ids.map(|id| ads.name_of(id.as_bytes(), 0)).collect();
             names.sort_unstable();
             names.dedup();
             let (top, most) = (1 + random.small(30) as usize, 1 + random.below(1 + round * 3));

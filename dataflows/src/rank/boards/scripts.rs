@@ -70,7 +70,7 @@ impl Both {
         for ((minute, filter, ad), clicks) in cells {
             // The order of ads is not that of their names.
             let id = format!("{:x}", ad.wrapping_mul(0x9E37_79B1));
-            let name = self.ads.name_of(&id, u64::MAX);
+            let name = self.ads.name_of(id.as_bytes(), u64::MAX);
             let was = self.minutes.clicks(*minute, *filter, name);
             let clicks_now = was + u64::from(*clicks);
             let growth = Growth { minute: *minute, filter: *filter, name, clicks: clicks_now, was };
