@@ -114,8 +114,11 @@ fn filters() -> impl Strategy<Value = Vec<FilterSpec>> {
     ];
     let predicate =
         (any::<bool>(), values).prop_map(|(negated, values)| Predicate { negated, values });
-    vec(vec(predicate, 1..=3), 0..=3).prop_map(|filters| {
-        let filters = [1, 2, 7].into_iter().zip(filters);
+    // Rarely more than there are bits in a word.
+    let counts = prop_oneof![15 => 0..=3usize, 1 => 64..=80usize];
+    let filters = counts.prop_flat_map(move |count| vec(vec(predicate.clone(), 1..=3), count));
+    filters.prop_map(|filters| {
+        let filters = [1, 2].into_iter().chain(7..).zip(filters);
         filters.map(|(id, all)| FilterSpec { id, predicates: one_of_each(all) }).collect()
     })
 }
