@@ -209,13 +209,13 @@ impl ResultFiles {
     }
 
     /// Writes a commit: its rows, and once they are certain, the ledger's line.
-    fn write(&self, Sealed { rows, line, .. }: &Sealed) -> Result<(), Failure> {
-        for (log, lines) in LOGS.into_iter().zip(rows.logs()) {
+    fn write(&self, sealed: &Sealed) -> Result<(), Failure> {
+        for (log, lines) in LOGS.into_iter().zip(sealed.rows.logs()) {
             if !lines.bytes.is_empty() {
                 self.append(log, &lines.bytes)?;
             }
         }
-        self.append("ledger", format!("{line}\n").as_bytes())
+        self.append("ledger", format!("{}\n", sealed.line()).as_bytes())
     }
 }
 

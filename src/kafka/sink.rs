@@ -12,7 +12,7 @@ use crate::kafka::failpoint::reach;
 use crate::kafka::transaction::{Pending, Transactions};
 use crate::log;
 use crate::past::Past;
-use crate::sink::thread::{CommitThread, Sealed};
+use crate::sink::thread::CommitThread;
 use crate::sink::{Rows, Sink};
 use crate::worker::monotonic_ms;
 
@@ -59,9 +59,9 @@ impl TopicSink {
         let (give_up, alive_at) = (transactions.give_up(), transactions.alive_at());
         let inputs = self.inputs.clone();
         let commits = CommitThread::start(last.unwrap_or_default(), move |sealed| {
-            let Sealed { rows, positions, line } = sealed;
-            let offsets = positions.iter().filter_map(|position| offset(position, &inputs));
-            transactions.commit(&Pending { rows, line, offsets: offsets.collect() })
+            let positions = sealed.positions.iter();
+            let offsets = positions.filter_map(|position| offset(position, &inputs)).collect();
+            transactions.commit(&Pending { sealed, offsets })
         })?;
         Ok(self.working.insert(Working { commits, give_up, alive_at }))
     }

@@ -27,7 +27,8 @@ use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
 use crate::kafka::results::{LOGS, Topics};
 use crate::kafka::{failpoint, partition};
-use crate::sink::{Lines, Rows};
+use crate::sink::Lines;
+use crate::sink::thread::Sealed;
 use crate::worker::monotonic_ms;
 
 /// After so long the coordinator aborts a transaction by itself, and fences its producer.
@@ -53,10 +54,8 @@ pub const MESSAGE_BYTES_MAX: u32 = 10_000_000;
 
 /// What a commit makes visible.
 pub struct Pending<'a> {
-    /// The rows.
-    pub rows: &'a Rows,
-    /// The ledger's line.
-    pub line: &'a str,
+    /// The rows, and the ledger's line.
+    pub sealed: &'a Sealed,
     /// Where the job stands in its input: topic, partition, offset.
     pub offsets: Vec<(String, i32, i64)>,
 }
@@ -177,7 +176,7 @@ impl Transactions {
             };
             if happened {
                 HEALTH.found();
-                self.last = Some(sha256_hex(&[pending.line.as_bytes()]));
+                self.last = Some(sha256_hex(&[pending.sealed.line().as_bytes()]));
                 return Ok(());
             }
         }
@@ -191,16 +190,18 @@ impl Transactions {
         self.producer.begin_transaction().map_err(Stop::of)?;
         reach("after-begin");
         let Topics { counts, ranks, .. } = self.topics;
-        self.send_all("counts", &pending.rows.counts, &late, |key| {
+        self.send_all("counts", &pending.sealed.rows.counts, &late, |key| {
             let ad = key.rsplitn(3, |byte| *byte == b'|').last().unwrap_or(key);
             partition::of_key(ad, counts)
         })?;
         reach("after-counts");
-        self.send_all("ranks", &pending.rows.ranks, &late, |key| partition::of_key(key, ranks))?;
+        self.send_all("ranks", &pending.sealed.rows.ranks, &late, |key| {
+            partition::of_key(key, ranks)
+        })?;
         reach("after-ranks");
-        self.send_all("rejects", &pending.rows.rejects, &late, |_| 0)?;
+        self.send_all("rejects", &pending.sealed.rows.rejects, &late, |_| 0)?;
         reach("after-rejects");
-        self.send(&self.topics.name("ledger"), 0, (pending.line.as_bytes(), b""), &late)?;
+        self.send(&self.topics.name("ledger"), 0, (pending.sealed.line().as_bytes(), b""), &late)?;
         reach("after-ledger-line");
         reach("before-flush");
         // Undrained, the commit would wait in steps of 100 ms.
@@ -349,7 +350,7 @@ impl Transactions {
         let last = last.map(|line| sha256_hex(&[&line]));
         Ok(match last {
             last if last == self.last => Found::Before,
-            Some(last) if last == sha256_hex(&[pending.line.as_bytes()]) => Found::Pending,
+            Some(last) if last == sha256_hex(&[pending.sealed.line().as_bytes()]) => Found::Pending,
             _ => Found::Other,
         })
     }

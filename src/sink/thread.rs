@@ -8,6 +8,7 @@
 //! written: in their order, and beside the graph. Rows come back emptied: memory that is new costs
 //! more than what is written to it.
 
+use std::cell::OnceCell;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,8 +25,33 @@ pub struct Sealed {
     pub rows: Rows,
     /// The positions that it names.
     pub positions: Vec<Position>,
-    /// The ledger's line.
-    pub line: String,
+    line: OnceCell<String>,
+    /// What the line says, but for its digest.
+    commit: Option<Box<Commit>>,
+}
+
+impl Sealed {
+    /// A line that opens a job.
+    pub fn opening(line: String) -> Sealed {
+        let rows = Rows::default();
+        Sealed { rows, positions: Vec::new(), line: OnceCell::from(line), commit: None }
+    }
+
+    fn commit(rows: Rows, mut commit: Box<Commit>, last: String) -> Sealed {
+        commit.previous = last;
+        let positions = commit.positions.clone();
+        Sealed { rows, positions, line: OnceCell::new(), commit: Some(commit) }
+    }
+
+    /// The ledger's line. The rows are digested when it is first asked for: by then they can be on
+    /// their way.
+    pub fn line(&self) -> &str {
+        self.line.get_or_init(|| {
+            let mut commit = self.commit.clone().expect("what is no opening is a commit");
+            commit.digest = digest(&self.rows);
+            serde_json::to_string(&commit).expect("a commit is JSON")
+        })
+    }
 }
 
 /// What the ledger is to get next.
@@ -61,9 +87,15 @@ impl CommitThread {
         let mut last = last.to_owned();
         let work = move || {
             for task in tasks {
-                let sealed = task.sealed(last);
-                last = sha256_hex(&[sealed.line.as_bytes()]);
-                let made = make(&sealed).map(|()| sealed.rows.emptied());
+                let sealed = match task {
+                    Task::Opening(line) => Sealed::opening(line),
+                    Task::Commit(rows, commit) => {
+                        Sealed::commit(rows, commit, std::mem::take(&mut last))
+                    }
+                };
+                let made = make(&sealed);
+                last = sha256_hex(&[sealed.line().as_bytes()]);
+                let made = made.map(|()| sealed.rows.emptied());
                 let failed = made.is_err();
                 // Nobody waits for the result of a job that has ended.
                 let _ = result.send(made);
@@ -168,21 +200,6 @@ impl CommitThread {
 }
 
 const DIED: &str = "the thread that makes commits has died";
-
-impl Task {
-    /// With its line, which follows one with the hash `last`.
-    fn sealed(self, last: String) -> Sealed {
-        match self {
-            Task::Opening(line) => Sealed { rows: Rows::default(), positions: Vec::new(), line },
-            Task::Commit(rows, mut commit) => {
-                commit.digest = digest(&rows);
-                commit.previous = last;
-                let line = serde_json::to_string(&commit).expect("a commit is JSON");
-                Sealed { rows, positions: commit.positions, line }
-            }
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -33,13 +33,13 @@ fn mock() -> (Mock, Cluster, Topics) {
 }
 
 fn commit(transactions: &mut Transactions, line: &str) -> Result<(), Failure> {
-    let mut rows = Rows::default();
-    rows.counts.push(|line, key| {
+    let mut sealed = Sealed::opening(line.to_owned());
+    sealed.rows.counts.push(|line, key| {
         line.extend(b"a row");
         key.extend(b"ad|minute|0");
     });
     let offsets = vec![("clicks".to_owned(), 0, 7)];
-    transactions.commit(&Pending { rows: &rows, line, offsets })
+    transactions.commit(&Pending { sealed: &sealed, offsets })
 }
 
 /// How a commit ends during which `api` answers with `codes`, one after the other.
