@@ -13,6 +13,8 @@ mod laws;
 mod resume;
 // Partitions that sleep, wake and appear; the replay obeys what was decided.
 mod sleep;
+// The fast engine and the simple one, and where clicks seen are kept.
+mod engines;
 // The shipped binary under kill -9, signals and several processes.
 mod processes;
 // Bad settings are refused at the start, with the key and what would be right.

@@ -128,7 +128,7 @@ pub(super) fn drive(
     job.options.engine = aggregate.engine.into();
     if let Some(directory) = aggregate.spill.clone() {
         // Refused before anything is read.
-        FileShelf::open(&directory)?;
+        FileShelf::open(&directory).map_err(Failure::as_refused)?;
         job.shelf = Arc::new(move || Ok(Box::new(FileShelf::open(&directory)?)));
     }
     let several = aggregate.cluster.hosts.len() > 1;
