@@ -133,7 +133,7 @@ pub fn keep_first<'scope>(
 #[derive(Default)]
 struct Waiting {
     tally_time: Option<Capability<Epoch>>,
-    clicks: Vec<(u32, Vec<Click>)>,
+    clicks: BTreeMap<u32, Vec<Click>>,
 }
 
 /// Clicks whose identities are looked up ahead, so that their cache misses overlap.
@@ -201,7 +201,8 @@ impl Stage {
         while let Some((PackedArrival { epoch, partition, .. }, _)) = arrivals.peek().copied() {
             let waiting = self.arrivals.at(epoch, time);
             waiting.tally_time.get_or_insert_with(|| tally_time.delayed(&epoch));
-            let clicks = waiting.of(partition, self.usual);
+            let clicks = waiting.clicks.entry(partition);
+            let clicks = clicks.or_insert_with(|| Vec::with_capacity(self.usual));
             while let Some((arrival, text)) =
                 arrivals.next_if(|(next, _)| (next.epoch, next.partition) == (epoch, partition))
             {
@@ -230,17 +231,15 @@ impl Stage {
         &mut self,
         epoch: Epoch,
         time: &Capability<Epoch>,
-        mut clicks: Vec<(u32, Vec<Click>)>,
+        clicks: BTreeMap<u32, Vec<Click>>,
     ) -> Result<Tally, Fault> {
         let forgotten = self.seen.forget_before(self.horizon.first_minute(epoch, &self.options));
         self.seen_gauge.sub(forgotten);
         let before = self.seen.len();
-        clicks.sort_unstable_by_key(|(partition, _)| *partition);
-        self.usual =
-            clicks.iter().map(|(_, clicks)| clicks.len()).sum::<usize>() / clicks.len().max(1);
+        self.usual = clicks.values().map(Vec::len).sum::<usize>() / clicks.len().max(1);
         let mut tally = Tally::default();
         let mut open: Vec<Open> = Vec::new();
-        for (_, mut clicks) in clicks {
+        for mut clicks in clicks.into_values() {
             // Those that were lifted may come after those that were not.
             if !clicks.is_sorted_by_key(|click| click.offset) {
                 clicks.sort_unstable_by_key(|click| click.offset);
@@ -316,17 +315,5 @@ impl Stage {
                 sums.tell(places, by_name, &mut tell);
             }
         }
-    }
-}
-
-impl Waiting {
-    /// The clicks of a partition, of which there usually are so many.
-    fn of(&mut self, partition: u32, usual: usize) -> &mut Vec<Click> {
-        let known = self.clicks.iter().position(|(of, _)| *of == partition);
-        let at = known.unwrap_or_else(|| {
-            self.clicks.push((partition, Vec::with_capacity(usual)));
-            self.clicks.len() - 1
-        });
-        &mut self.clicks[at].1
     }
 }
