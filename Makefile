@@ -30,6 +30,7 @@ test:
 	cargo fmt --all --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
 	cargo test $(CARGO_BUILD) --workspace $(ARGS)
+	cargo test $(CARGO_BUILD) -p clicks-dataflows --lib --features abomonation packed
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_BUILD) --workspace --no-deps
 
 # Kafka's client is C and C++, and builds with make.
@@ -37,9 +38,9 @@ build:
 	@scripts/need.sh cc c++ make cargo
 	cargo build $(CARGO_BUILD) --bin clicks
 
-# The graph beside a plain loop over the same clicks; then the job over a broker of its own. One of
-# them: make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
-BENCHES ?= graph kafka
+# The graph beside a plain loop over the same clicks; rows as bytes, by each codec; then the job over
+# a broker of its own. One of them: make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
+BENCHES ?= graph codec kafka
 bench:
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null
@@ -56,11 +57,12 @@ chaos:
 kafka:
 	@scripts/kafka.sh run $(ARGS)
 
-# Licences, bans, sources and advisories of all dependencies.
+# Licences, bans, sources and advisories of all dependencies; then with abomonation among them.
 deny:
 	@cargo deny --version >/dev/null 2>&1 \
 		|| { echo 'cargo-deny is missing; run: cargo install --locked cargo-deny' >&2; exit 1; }
 	cargo deny check
+	cargo deny --config deny-abomonation.toml check
 
 clean:
 	cargo clean
