@@ -38,13 +38,17 @@ build:
 	@scripts/need.sh cc c++ make cargo
 	cargo build $(CARGO_BUILD) --bin clicks
 
-# The graph beside a plain loop over the same clicks; rows as bytes, by each codec; then the job over
-# a broker of its own. One of them: make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
-BENCHES ?= graph codec kafka
+# The graph beside a plain loop over the same clicks; the job over a broker of its own; then rows as
+# bytes by each codec, which is built with all of them and thus by itself. One of them:
+# make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
+BENCHES ?= graph kafka codec
+OTHERS = $(filter-out codec,$(BENCHES))
 bench:
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null
-	cargo bench $(CARGO_FLAGS) $(BENCHES:%=--bench %) -- $(ARGS)
+	$(if $(OTHERS),cargo bench $(CARGO_FLAGS) $(OTHERS:%=--bench %) -- $(ARGS))
+	$(if $(filter codec,$(BENCHES)),\
+		cargo bench $(CARGO_FLAGS) --features abomonation --bench codec -- $(ARGS))
 
 # The job and its broker killed at random under load, for 20 minutes.
 chaos:
