@@ -30,6 +30,7 @@ test:
 	cargo fmt --all --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
 	cargo test $(CARGO_BUILD) --workspace $(ARGS)
+	cargo test $(CARGO_BUILD) -p clicks-dataflows --lib --features abomonation packed
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_BUILD) --workspace --no-deps
 
 # Kafka's client is C and C++, and builds with make.
@@ -37,13 +38,17 @@ build:
 	@scripts/need.sh cc c++ make cargo
 	cargo build $(CARGO_BUILD) --bin clicks
 
-# The graph beside a plain loop over the same clicks; then the job over a broker of its own. One of
-# them: make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
-BENCHES ?= graph kafka
+# The graph beside a plain loop over the same clicks; the job over a broker of its own; then rows as
+# bytes by each codec, which is built with all of them and thus by itself. One of them:
+# make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
+BENCHES ?= graph kafka codec
+OTHERS = $(filter-out codec,$(BENCHES))
 bench:
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null
-	cargo bench $(CARGO_FLAGS) $(BENCHES:%=--bench %) -- $(ARGS)
+	$(if $(OTHERS),cargo bench $(CARGO_FLAGS) $(OTHERS:%=--bench %) -- $(ARGS))
+	$(if $(filter codec,$(BENCHES)),\
+		cargo bench $(CARGO_FLAGS) --features abomonation --bench codec -- $(ARGS))
 
 # The job and its broker killed at random under load, for 20 minutes.
 chaos:
@@ -56,11 +61,12 @@ chaos:
 kafka:
 	@scripts/kafka.sh run $(ARGS)
 
-# Licences, bans, sources and advisories of all dependencies.
+# Licences, bans, sources and advisories of all dependencies; then with abomonation among them.
 deny:
 	@cargo deny --version >/dev/null 2>&1 \
 		|| { echo 'cargo-deny is missing; run: cargo install --locked cargo-deny' >&2; exit 1; }
 	cargo deny check
+	cargo deny --config deny-abomonation.toml check
 
 clean:
 	cargo clean

@@ -18,6 +18,7 @@ use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::keep_first::shelf::InMemory;
 use clicks_dataflows::ledger::{Name, Opening, Position, Totals};
 use clicks_dataflows::options::Options;
+use clicks_dataflows::packed::bytes::{Built, Codec};
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Millis, Time};
 use timely::CommunicationConfig;
@@ -365,7 +366,7 @@ impl Job {
             batch: self.batch,
             decoder: self.decoder.clone(),
             agreed: Agreed {
-                version: env!("CARGO_PKG_VERSION").to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned() + Built::BUILD,
                 meaning: format!("{} {}", self.name, self.meaning),
             },
             verdict,

@@ -51,7 +51,7 @@ pub enum Word {
 /// What all processes of a job must agree on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreed {
-    /// The program's version.
+    /// The program's version, and how its rows become bytes if not in the usual way.
     pub version: String,
     /// The job's name and meaning, as JSON.
     pub meaning: String,
@@ -156,5 +156,25 @@ impl Steer {
     /// The next word that was heard.
     pub fn hear(&mut self) -> Option<Word> {
         self.heard.borrow_mut().pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_whose_rows_become_bytes_in_other_ways_refuse_each_other() {
+        let refusals = timely::execute(timely::Config::process(2), |worker| {
+            let version = ["0.1.0", "0.1.0+abomonation"][worker.index()].to_owned();
+            let agreed = Agreed { version, meaning: "ads {}".to_owned() };
+            let joined = Steer::attach(worker).join(worker, &agreed, &Verdict::Go);
+            joined.expect_err("another version runs").to_string()
+        });
+        for refusal in refusals.unwrap().join() {
+            let refusal = refusal.unwrap();
+            assert!(refusal.contains("version 0.1.0 with"), "{refusal}");
+            assert!(refusal.contains("version 0.1.0+abomonation with"), "{refusal}");
+        }
     }
 }

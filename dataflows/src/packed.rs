@@ -7,19 +7,18 @@
 //! ```
 //!
 //! Between the workers of a process a container moves as it is. To another process it goes as its
-//! own bytes, and is cast from them there: nothing is serialised row by row. All processes of a
-//! job run on machines of one byte order.
+//! own [`bytes`]: nothing is serialised row by row.
 
-use std::io::Write;
+pub mod bytes;
 
 use bytemuck::Pod;
 use timely::Accountable;
-use timely::bytes::arc::Bytes;
 use timely::container::{DrainContainer, PushInto, SizableContainer};
-use timely::dataflow::channels::ContainerBytes;
+
+use self::bytes::Marked;
 
 /// A row of fixed width that refers to a text.
-pub trait Row: Pod {
+pub trait Row: Pod + Marked {
     /// Where the text lies among the texts of the container, and how long it is, in bytes.
     fn text(&self) -> (u32, u32);
 
@@ -81,10 +80,6 @@ impl<R: Row> Packed<R> {
     /// Whether it should be handed on before more is added.
     pub fn is_full(&self) -> bool {
         self.rows.len() >= Self::ROWS
-    }
-
-    fn bytes_unfilled(&self) -> usize {
-        16 + size_of_val(&self.rows[..]) + self.texts.len()
     }
 
     fn text_at(&self, (at, length): (u32, u32)) -> &[u8] {
@@ -151,48 +146,22 @@ impl<R: Row> PushInto<(R, &[u8])> for Packed<R> {
     }
 }
 
-/// As bytes: the number of rows, the length of the texts, the rows, the texts; filled up to eight.
-impl<R: Row> ContainerBytes for Packed<R> {
-    fn from_bytes(bytes: Bytes) -> Packed<R> {
-        let (head, rest) = bytes.split_at(16);
-        let lengths: [u64; 2] = bytemuck::pod_read_unaligned(head);
-        let [rows, texts] = lengths.map(|length| usize::try_from(length).expect(WRITTEN));
-        let (rows, rest) = rest.split_at(rows * size_of::<R>());
-        // What is received is a part of a larger buffer, which ends sooner if it is copied out.
-        let rows = bytemuck::allocation::pod_collect_to_vec(rows);
-        Packed { rows, texts: rest[..texts].to_vec() }
-    }
-
-    fn length_in_bytes(&self) -> usize {
-        self.bytes_unfilled().next_multiple_of(8)
-    }
-
-    fn into_bytes<W: Write>(&self, writer: &mut W) {
-        let lengths = [self.rows.len() as u64, self.texts.len() as u64];
-        let filling = &[0; 8][..self.length_in_bytes() - self.bytes_unfilled()];
-        let rows = bytemuck::cast_slice(&self.rows);
-        for part in [bytemuck::bytes_of(&lengths), rows, &self.texts, filling] {
-            writer.write_all(part).expect("a buffer takes what it was made for");
-        }
-    }
-}
-
-const WRITTEN: &str = "a peer of this build wrote it";
-
 #[cfg(test)]
 mod tests {
     use bytemuck::Zeroable;
-    use timely::bytes::arc::BytesMut;
 
     use super::*;
 
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-    struct Numbered {
+    pub(super) struct Numbered {
         number: u64,
         at: u32,
         length: u32,
     }
+
+    #[cfg(feature = "abomonation")]
+    impl abomonation::Abomonation for Numbered {}
 
     impl Row for Numbered {
         fn text(&self) -> (u32, u32) {
@@ -204,7 +173,7 @@ mod tests {
         }
     }
 
-    fn packed(texts: &[&str]) -> Packed<Numbered> {
+    pub(super) fn packed(texts: &[&str]) -> Packed<Numbered> {
         let mut packed = Packed::default();
         for (number, text) in (0..).zip(texts) {
             let length = u32::try_from(text.len()).unwrap();
@@ -213,22 +182,8 @@ mod tests {
         packed
     }
 
-    fn texts(packed: &Packed<Numbered>) -> Vec<(u64, &str)> {
+    pub(super) fn texts(packed: &Packed<Numbered>) -> Vec<(u64, &str)> {
         packed.iter().map(|(row, text)| (row.number, std::str::from_utf8(text).unwrap())).collect()
-    }
-
-    #[test]
-    fn rows_come_back_from_their_bytes() {
-        for of in [&[][..], &["a"], &["ad1", "ad1", "", "ad2", "ad1"], &["", "long enough"]] {
-            let packed = packed(of);
-            let mut bytes = Vec::new();
-            packed.into_bytes(&mut bytes);
-            assert_eq!(bytes.len(), packed.length_in_bytes());
-            assert_eq!(bytes.len() % 8, 0);
-            let back = Packed::from_bytes(BytesMut::from(bytes).freeze());
-            assert_eq!(texts(&back), texts(&packed));
-            assert_eq!(texts(&back).iter().map(|(_, text)| *text).collect::<Vec<_>>(), of);
-        }
     }
 
     #[test]

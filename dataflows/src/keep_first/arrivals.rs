@@ -88,6 +88,9 @@ impl PackedArrival {
     }
 }
 
+#[cfg(feature = "abomonation")]
+impl abomonation::Abomonation for PackedArrival {}
+
 impl Row for PackedArrival {
     fn text(&self) -> (u32, u32) {
         let wide = if self.flags & WIDE == 0 { 0 } else { self.matching };

@@ -62,6 +62,9 @@ impl PackedCell {
     }
 }
 
+#[cfg(feature = "abomonation")]
+impl abomonation::Abomonation for PackedCell {}
+
 impl Row for PackedCell {
     fn text(&self) -> (u32, u32) {
         let long = self.ad_bytes as usize > HEAD_BYTES;
