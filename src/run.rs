@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration as StdDuration;
 
 use clicks_dataflows::decode::Decoder;
+use clicks_dataflows::faults::Faults;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::keep_first::shelf::InMemory;
 use clicks_dataflows::ledger::{Name, Opening, Position, Totals};
@@ -373,6 +374,7 @@ impl Job {
             ending: self.ending,
             until: self.range.until,
             shelf: Arc::clone(&self.shelf),
+            faults: Faults::default(),
             gauges: self.gauges.clone(),
             stop: Arc::clone(&self.stop),
             now: Arc::clone(&self.now),

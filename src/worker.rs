@@ -70,6 +70,8 @@ pub struct Plan {
     pub until: Option<Epoch>,
     /// Makes the place where a worker keeps the clicks seen of settled minutes.
     pub shelf: MakeShelf,
+    /// What has failed under a stage of a worker of this process.
+    pub faults: Faults,
     /// Numbers of the graph.
     pub gauges: Gauges,
     /// Set when the program is to stop.
@@ -134,13 +136,12 @@ pub fn run(
     if !steer.join(worker, &plan.agreed, &plan.verdict)? {
         return Ok(Went::new(Ended::Stopped, None));
     }
-    let faults = Faults::default();
     // A worker that has no shelf stops all, and until then has an empty one.
     let (shelf, no_shelf) = match (plan.shelf)() {
         Ok(shelf) => (shelf, None),
         Err(failure) => (Box::new(InMemory) as Box<dyn Shelf>, Some(failure)),
     };
-    let seen = SeenClicks::new(shelf, faults.clone());
+    let seen = SeenClicks::new(shelf, plan.faults.clone());
     let (ingest, mut outbox) = worker.dataflow_named("Clicks", |scope| {
         let (ingest, outputs) = assemble(scope, seen, &plan.options, &plan.gauges);
         (ingest, Outbox::attach(outputs, &plan.options))
@@ -154,12 +155,17 @@ pub fn run(
     let mut committed_at = 0;
     loop {
         let now = (plan.now)();
-        if let Some(fault) = faults.first() {
+        if let Some(fault) = plan.faults.first() {
             reader.stop_for(Failure::new(fault));
         }
         let busy = match reader.turn(source, lead.as_mut(), outbox.open_from(), now) {
             Turn::Read(records) => records > 0,
-            Turn::Halt => return Ok(Went::new(reader.halted()?, lead.as_ref())),
+            Turn::Halt => {
+                if plan.faults.first().is_some() {
+                    abandon(worker);
+                }
+                return Ok(Went::new(reader.halted()?, lead.as_ref()));
+            }
         };
         if busy {
             worker.step();
@@ -184,6 +190,13 @@ pub fn run(
         reader.pause(committer.waiting() >= COMMIT_ROWS);
         watch.show(&Watched::new(committer, &reader, outbox.open_from(), plan), now);
         reader.halt_if_stopping();
+    }
+}
+
+/// Drops the graph: a stage that has failed keeps it from ever coming to its end.
+fn abandon(worker: &mut Worker) {
+    for dataflow in worker.installed_dataflows() {
+        worker.drop_dataflow(dataflow);
     }
 }
 

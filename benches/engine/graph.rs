@@ -46,8 +46,7 @@ pub fn run_job(decoded: &Arc<Decoded>, workers: usize, options: Options) -> Told
     for worker in guards.expect("threads can be started").join() {
         worker.expect("no worker fails");
     }
-    let told = *told.lock().expect("nobody panics");
-    told
+    *told.lock().expect("nobody panics")
 }
 
 fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Options) -> Told {

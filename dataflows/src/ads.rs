@@ -51,8 +51,14 @@ pub fn hash([high, low]: Head, bytes: usize, long: &[u8]) -> u64 {
 
 /// Both halves of a product: a fast hash of two numbers.
 pub fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product >> 64) as u64 ^ (product & u128::from(u64::MAX)) as u64
+    let [high, low] = halves(u128::from(a) * u128::from(b));
+    high ^ low
+}
+
+/// The upper and the lower half of a number.
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is left of it")]
+pub fn halves(number: u128) -> [u64; 2] {
+    [(number >> 64) as u64, number as u64]
 }
 
 /// Stands for an ad within one [`Ads`].

@@ -1,7 +1,7 @@
 //! What is told: the rows of the result logs, as they are written and read.
 //!
 //! A row is a line of JSON, its keys in the order of the fields here, without spaces. The types
-//! define and read it; what is written by the million is written by [`write`].
+//! define and read it; what is written by the million is written by [`mod@write`].
 
 pub mod write;
 

@@ -8,7 +8,7 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::ads::{self, HEAD_BYTES, Head};
+use crate::ads::{self, HEAD_BYTES, Head, halves};
 use crate::click::{ClickRef, Coordinates};
 use crate::filter::Filters;
 use crate::options::Options;
@@ -135,9 +135,8 @@ pub fn pack(
     filters: &Filters,
 ) {
     let ad = click.ad.as_bytes();
-    let identity = click.identity.unwrap_or(0);
     let mut row = PackedArrival {
-        identity: [(identity >> 64) as u64, (identity & u128::from(u64::MAX)) as u64],
+        identity: halves(click.identity.unwrap_or(0)),
         head: ads::head(ad),
         epoch,
         offset: at.offset,

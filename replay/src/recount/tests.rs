@@ -4,7 +4,7 @@ use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::Schema;
 use clicks_dataflows::filter::{Filter, Filters, Predicates};
 use clicks_dataflows::ingest::Record;
-use clicks_dataflows::options::Emit;
+use clicks_dataflows::options::{Emit, Engine};
 use clicks_dataflows::time::Time;
 
 use super::*;
@@ -24,6 +24,7 @@ fn options() -> Options {
         windows: vec![1],
         top: 10,
         from: Minute(0),
+        engine: Engine::default(),
     }
 }
 
