@@ -41,7 +41,7 @@ build:
 # The graph beside a plain loop over the same clicks; the job over a broker of its own; then rows as
 # bytes by each codec, which is built with all of them and thus by itself. One of them:
 # make bench BENCHES=kafka ARGS="--only restart --restart-rate 1000"
-BENCHES ?= graph kafka codec
+BENCHES ?= graph engine kafka codec
 OTHERS = $(filter-out codec,$(BENCHES))
 bench:
 	@scripts/need.sh cc c++ make cargo java mvn

@@ -194,15 +194,3 @@ pub fn memory(_: &Args) -> Vec<Figure> {
     let flat = if is_flat() { 1.0 } else { 0.0 };
     vec![Figure::new("memory is flat over days", Bar::AtLeast(1.0), Some(flat))]
 }
-
-/// What needs a look into the engine.
-pub fn inside(_: &Args) -> Vec<Figure> {
-    let why = "not measured yet";
-    let figure = |(work, bar)| Figure { work, bar, measured: Err(Missing::Skipped(why)) };
-    let figures = [
-        ("bytes of state per row with 3 filters", Bar::AtMost(24.0)),
-        ("bytes of state per click seen", Bar::AtMost(24.0)),
-        ("closing of an epoch that settles 90,000 rows, p99, ms", Bar::AtMost(20.0)),
-    ];
-    figures.map(figure).into()
-}

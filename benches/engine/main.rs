@@ -117,14 +117,12 @@ enum Case {
     Growth,
     /// Memory over days
     Memory,
-    /// What needs a look into the engine
-    Inside,
 }
 
 /// Measures a case.
 type Measure = fn(&Args) -> Vec<Figure>;
 
-const CASES: [(Case, Measure); 8] = [
+const CASES: [(Case, Measure); 7] = [
     // First, as memory that was used once and is free stays resident.
     (Case::Memory, figures::memory),
     (Case::Speed, figures::speed),
@@ -133,7 +131,6 @@ const CASES: [(Case, Measure); 8] = [
     (Case::Directory, figures::directory),
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
-    (Case::Inside, figures::inside),
 ];
 
 impl Args {
