@@ -73,8 +73,23 @@ pub fn count<'scope>(
 
 /// What `counts` learns, as changed totals; what expires is left out.
 fn changes<'scope>(counts: Arranged<'scope, Counts>, gauges: &Gauges) -> Updates<'scope, Change> {
-    let Arranged { stream, mut trace } = counts;
     let gauge = gauges.cells.clone();
+    changes_by(counts, move |batches, known, tell| {
+        for_each_total(batches, known, |cell, epoch, was, now| {
+            if now > was {
+                gauge.add(u64::from(was == 0));
+                tell(epoch, Change { cell: cell.clone(), clicks: now, was });
+            }
+        });
+    })
+}
+
+/// The changes that `find` tells of the batches that `counts` learns, given those known before.
+fn changes_by<'scope, Tr: TraceReader<Time = Epoch> + 'static>(
+    counts: Arranged<'scope, TraceAgent<Tr>>,
+    mut find: impl FnMut(Vec<Tr::Batch>, Vec<Tr::Batch>, &mut dyn FnMut(Epoch, Change)) + 'static,
+) -> Updates<'scope, Change> {
+    let Arranged { stream, mut trace } = counts;
     let changes = stream.unary_frontier::<Builder<Change>, _, _, _>(Pipeline, "Changes", |_, _| {
         let mut before = Antichain::from_elem(0);
         move |(spans, _), output| {
@@ -92,13 +107,7 @@ fn changes<'scope>(counts: Arranged<'scope, Counts>, gauges: &Gauges) -> Updates
                 let known = trace.batches_through(before.borrow());
                 let known = known.expect("nothing is compacted beyond what was read");
                 let mut session = output.session(&times);
-                for_each_total(batches, known, |cell, epoch, was, now| {
-                    if now > was {
-                        gauge.add(u64::from(was == 0));
-                        let change = Change { cell: cell.clone(), clicks: now, was };
-                        session.give((change, epoch, 1));
-                    }
-                });
+                find(batches, known, &mut |epoch, change| session.give((change, epoch, 1)));
             }
             before = upper;
             trace.advance_upper(&mut before);

@@ -17,17 +17,14 @@ use std::rc::Rc;
 
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::TraceReader;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
-use timely::dataflow::operators::CapabilitySet;
 use timely::dataflow::operators::generic::operator::Operator;
-use timely::progress::Antichain;
 
 use crate::ads::{Ads, Name};
-use crate::count::Change;
 use crate::count::batch::{Batch, CellBatcher, CountTrace, Told};
 use crate::count::minutes::Minutes;
+use crate::count::{Change, changes_by};
 use crate::gauge::{Gauge, Gauges};
 use crate::horizon::{Advance, Horizon};
 use crate::keep_first::fast::{PackedCell, PackedCells};
@@ -73,42 +70,18 @@ pub(crate) fn changes<'scope>(
     options: &Options,
     gauges: &Gauges,
 ) -> Updates<'scope, Change> {
-    let Arranged { stream, mut trace } = counts;
     let (options, gauge) = (options.clone(), gauges.cells.clone());
-    let changes = stream.unary_frontier::<Builder<Change>, _, _, _>(Pipeline, "Changes", |_, _| {
-        let mut before = Antichain::from_elem(0);
-        let mut held = CellsHeld { minutes: BTreeMap::new(), gauge };
-        move |(spans, _), output| {
-            let mut times = CapabilitySet::new();
-            let mut batches = Vec::new();
-            let mut upper = before.clone();
-            spans.for_each(|time, spans| {
-                time.retain_stamp(0).iter().for_each(|time| times.insert(time.clone()));
-                for span in spans.drain(..) {
-                    upper.clone_from(span.upper());
-                    batches.extend(span.inner);
-                }
-            });
-            if !times.is_empty() {
-                let known = trace.batches_through(before.borrow());
-                let known = known.expect("nothing is compacted beyond what was read");
-                let mut session = output.session(&times);
-                let ads = ads.borrow();
-                for_each_change(&batches, &known, &ads, &mut held, |epoch, changed| {
-                    let filter = options.filters.id_at(changed.place);
-                    let (minute, ad) = (changed.minute, ads.id(changed.name));
-                    let cell = Cell { minute, filter, ad };
-                    let (was, clicks) = (changed.was, changed.was + u64::from(changed.added));
-                    session.give((Change { cell, clicks, was }, epoch, 1));
-                });
-            }
-            before = upper;
-            trace.advance_upper(&mut before);
-            trace.set_logical_compaction(before.borrow());
-            trace.set_physical_compaction(before.borrow());
-        }
-    });
-    Updates::new(changes)
+    let mut held = CellsHeld { minutes: BTreeMap::new(), gauge };
+    changes_by(counts, move |batches, known, tell| {
+        let ads = ads.borrow();
+        for_each_change(&batches, &known, &ads, &mut held, |epoch, changed| {
+            let filter = options.filters.id_at(changed.place);
+            let (minute, ad) = (changed.minute, ads.id(changed.name));
+            let cell = Cell { minute, filter, ad };
+            let (was, clicks) = (changed.was, changed.was + u64::from(changed.added));
+            tell(epoch, Change { cell, clicks, was });
+        });
+    })
 }
 
 /// A cell whose count changed.
@@ -181,5 +154,3 @@ impl CellsHeld {
         }
     }
 }
-
-type Builder<D> = CapacityContainerBuilder<Vec<(D, Epoch, isize)>>;
