@@ -136,20 +136,17 @@ pub fn run(
     if !steer.join(worker, &plan.agreed, &plan.verdict)? {
         return Ok(Went::new(Ended::Stopped, None));
     }
-    // A worker that has no shelf stops all, and until then has an empty one.
-    let (shelf, no_shelf) = match (plan.shelf)() {
-        Ok(shelf) => (shelf, None),
-        Err(failure) => (Box::new(InMemory) as Box<dyn Shelf>, Some(failure)),
-    };
+    let shelf = (plan.shelf)().unwrap_or_else(|failure| {
+        plan.faults.tell(failure.in_full());
+        Box::new(InMemory)
+    });
     let seen = SeenClicks::new(shelf, plan.faults.clone());
     let (ingest, mut outbox) = worker.dataflow_named("Clicks", |scope| {
         let (ingest, outputs) = assemble(scope, seen, &plan.options, &plan.gauges);
         (ingest, Outbox::attach(outputs, &plan.options))
     });
     let mut reader = Reader::new(worker, plan, steer, ingest);
-    if let Some(failure) = no_shelf {
-        reader.stop_for(failure);
-    } else if let Some(lead) = &mut lead {
+    if let Some(lead) = &mut lead {
         reader.begin(lead, source);
     }
     let mut committed_at = 0;
