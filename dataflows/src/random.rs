@@ -17,6 +17,16 @@ impl Random {
         u32::try_from(self.below(bound.into())).expect("it is below a u32")
     }
 
+    /// The same as a place.
+    pub(crate) fn place(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(bound as u64)).expect("it is below a usize")
+    }
+
+    /// One of these.
+    pub(crate) fn one_of<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.place(of.len())]
+    }
+
     /// True once in `times`.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0

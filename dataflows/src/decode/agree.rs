@@ -1,26 +1,11 @@
 //! The shortcut and the reader that it stands in for agree on every record, refusals word for word.
 
 use super::{Decoder, Fields, Identity, Reader, Schema, Value, flat};
+use crate::random::Random;
 
 const SEED: u64 = 20_260_101;
 
 const CASES: usize = 240_000;
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % bound
-    }
-
-    fn one_of<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.below(of.len())]
-    }
-}
 
 /// Names that schemas ask for and records hold.
 const KEYS: &str = "ad_id click_timestamp user_id ip country click_id log_time page ad device é ad_i \
@@ -76,28 +61,28 @@ fn schemas() -> Vec<Schema> {
 /// A record that may be a click.
 fn record(values: &[&str], random: &mut Random) -> Vec<u8> {
     let keys: Vec<_> = KEYS.split(' ').collect();
-    let strange = [0, 0, 0, 1, 3][random.below(5)];
+    let strange = [0, 0, 0, 1, 3][random.place(5)];
     let separators = [(":", ","), (":", ","), (": ", ", "), (":", ",  "), (" : ", " ,\t")];
-    let (colon, comma) = separators[random.below(5)];
+    let (colon, comma) = separators[random.place(5)];
     let mut entries: Vec<String> = (0..6)
         .map(|at| {
-            let time = if random.below(2) == 0 { values[6] } else { values[1] };
+            let time = if random.place(2) == 0 { values[6] } else { values[1] };
             let value = if at == 1 { time } else { values[at] };
             format!("\"{}\"{colon}{value}", keys[at])
         })
         .collect();
-    for _ in 0..random.below(1 + strange) + strange {
+    for _ in 0..random.place(1 + strange) + strange {
         let (key, value) = (random.one_of(&keys), random.one_of(values));
-        let at = random.below(entries.len() + 1);
+        let at = random.place(entries.len() + 1);
         let entry = format!("\"{key}\"{colon}{value}");
-        match random.below(4) {
+        match random.place(4) {
             0 if !entries.is_empty() => drop(entries.remove(at.min(entries.len() - 1))),
             1 if at < entries.len() => entries[at] = entry,
             _ => entries.insert(at, entry),
         }
     }
-    for _ in 0..random.below(3) {
-        let (one, other) = (random.below(entries.len().max(1)), random.below(entries.len().max(1)));
+    for _ in 0..random.place(3) {
+        let (one, other) = (random.place(entries.len().max(1)), random.place(entries.len().max(1)));
         if !entries.is_empty() {
             entries.swap(one, other);
         }
@@ -108,20 +93,20 @@ fn record(values: &[&str], random: &mut Random) -> Vec<u8> {
 
 /// Changes some bytes, or none.
 fn spoil(bytes: &mut Vec<u8>, random: &mut Random) {
-    for _ in 0..random.below(8).saturating_sub(5) {
-        let at = random.below(bytes.len().max(1));
-        let piece = PIECES[random.below(PIECES.len())];
-        match random.below(6) {
+    for _ in 0..random.place(8).saturating_sub(5) {
+        let at = random.place(bytes.len().max(1));
+        let piece = PIECES[random.place(PIECES.len())];
+        match random.place(6) {
             _ if bytes.is_empty() => bytes.push(piece),
-            0 => bytes[at] ^= 1 << random.below(8),
+            0 => bytes[at] ^= 1 << random.place(8),
             1 => bytes[at] = piece,
             2 => bytes.insert(at, piece),
             3 => drop(bytes.remove(at)),
-            4 if random.below(4) == 0 => bytes.truncate(at),
+            4 if random.place(4) == 0 => bytes.truncate(at),
             _ => {
-                let until = (at + random.below(40)).min(bytes.len());
+                let until = (at + random.place(40)).min(bytes.len());
                 let part = bytes[at..until].to_vec();
-                let to = random.below(bytes.len());
+                let to = random.place(bytes.len());
                 bytes.splice(to..to, part);
             }
         }
@@ -146,7 +131,7 @@ fn the_shortcut_reads_what_the_reader_reads() {
     for _ in 0..CASES {
         let mut bytes = record(&values, &mut random);
         spoil(&mut bytes, &mut random);
-        let at = random.below(decoders.len());
+        let at = random.place(decoders.len());
         let read = decoders[at].read(&bytes);
         assert_eq!(read, slow[at].read(&bytes), "{:?}", String::from_utf8_lossy(&bytes));
         clicks += usize::from(read.is_ok());

@@ -36,7 +36,7 @@ pub struct Index {
 /// The sets of the values of a text field.
 #[derive(Clone, Debug)]
 struct Texts {
-    /// The place of each value's set; that of all others is 0.
+    /// The place of each value's set, unless they are few; that of all others is 0.
     places: HashMap<Box<str>, usize, FixedState>,
     /// The values, if they are few: then they are compared one by one.
     few: Vec<Box<str>>,
@@ -108,10 +108,10 @@ impl Texts {
             }
         }
         let places = (1..).zip(named.keys()).map(|(place, value)| (value.as_str().into(), place));
-        let few = named.keys().take(if named.len() > FEW { 0 } else { FEW });
+        let (few, many) = if named.len() > FEW { (0, named.len()) } else { (FEW, 0) };
         Texts {
-            places: places.collect(),
-            few: few.map(|value| value.as_str().into()).collect(),
+            places: places.take(many).collect(),
+            few: named.keys().take(few).map(|value| value.as_str().into()).collect(),
             sets: rest.iter().chain(named.values().flatten()).copied().collect(),
         }
     }
@@ -212,23 +212,13 @@ fn after(ip: IpAddr) -> Option<IpAddr> {
 mod tests {
     use crate::click::{AdId, Click, ClickRef};
     use crate::filter::{Filter, Filters};
+    use crate::random::Random;
 
     const SEED: u64 = 20_260_101;
 
-    /// splitmix64.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, bound: usize) -> usize {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            usize::try_from((z ^ (z >> 31)) >> 32).unwrap() % bound
-        }
-
-        fn some(&mut self, of: &[&str], most: usize) -> Vec<String> {
-            (0..self.below(most + 1)).map(|_| of[self.below(of.len())].to_owned()).collect()
-        }
+    /// Some values of these, at most so many.
+    fn some(random: &mut Random, of: &[&str], most: usize) -> Vec<String> {
+        (0..random.place(most + 1)).map(|_| random.one_of(of).to_owned()).collect()
     }
 
     const TEXTS: [&str; 7] = ["", "USA", "usa", "CAN", "Österreich", "u1", "a user of a long name"];
@@ -241,8 +231,8 @@ mod tests {
     fn filter(id: usize, random: &mut Random) -> Filter {
         let blocks: Vec<_> = BLOCKS.split(' ').collect();
         let mut predicates = |most: [usize; 3]| {
-            let json = serde_json::json!({ "country": random.some(&TEXTS[1..], most[0]),
-                "user_id": random.some(&TEXTS[1..], most[1]), "ip": random.some(&blocks, most[2]) });
+            let json = serde_json::json!({ "country": some(random, &TEXTS[1..], most[0]),
+                "user_id": some(random, &TEXTS[1..], most[1]), "ip": some(random, &blocks, most[2]) });
             let serde_json::Value::Object(mut json) = json else { unreachable!() };
             json.retain(|_, values| values.as_array().is_some_and(|values| !values.is_empty()));
             json
@@ -265,8 +255,8 @@ mod tests {
             let ids: Vec<_> = filters.ids().collect();
             for _ in 0..40 {
                 let text = |at: usize| Some(TEXTS[at % 8 % TEXTS.len()]).filter(|_| at < 7);
-                let (user, country) = (text(random.below(8)), text(random.below(8)));
-                let ip = addresses.get(random.below(15)).map(|ip| ip.parse().unwrap());
+                let (user, country) = (text(random.place(8)), text(random.place(8)));
+                let ip = addresses.get(random.place(15)).map(|ip| ip.parse().unwrap());
                 let click = ClickRef {
                     event_ms: 0,
                     ad: "ad".into(),
