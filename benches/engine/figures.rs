@@ -61,6 +61,19 @@ pub fn workers(args: &Args) -> Vec<Figure> {
     cases.map(figure).into()
 }
 
+/// One worker over two inputs, of which it rightly tells different rows.
+fn race_inputs(
+    args: &Args,
+    names: [&'static str; 2],
+    inputs: [&Arc<Decoded>; 2],
+) -> Option<Vec<f64>> {
+    let run = |input: &Arc<Decoded>| {
+        run_job(input, 1, options(6));
+    };
+    let [first, second] = inputs;
+    race(args.rounds, &[(names[0], &|| run(first)), (names[1], &|| run(second))])
+}
+
 /// One ad with much of the clicks beside none.
 pub fn hot(args: &Args) -> Vec<Figure> {
     let none = make(args.shape());
@@ -68,17 +81,7 @@ pub fn hot(args: &Args) -> Vec<Figure> {
     let figure = |(work, hot)| {
         let input = make(Shape { hot, ..args.shape() });
         let same = run_loop(args, &input) == run_job(&input, 1, options(6));
-        let took = race(
-            args.rounds,
-            &[
-                ("none", &|| {
-                    run_job(&none, 1, options(6));
-                }),
-                ("one", &|| {
-                    run_job(&input, 1, options(6));
-                }),
-            ],
-        );
+        let took = race_inputs(args, ["none", "one"], [&none, &input]);
         let ratio = took.filter(|_| same).map(|took| took[0] / took[1]);
         Figure::new(work, Bar::AtLeast(1.0), ratio)
     };
@@ -103,17 +106,7 @@ pub fn growth(args: &Args) -> Vec<Figure> {
     let many = make(args.shape());
     let few = make(Shape { clicks: args.clicks / 10, ..args.shape() });
     let same = run_loop(args, &few) == run_job(&few, 1, options(6));
-    let took = race(
-        args.rounds,
-        &[
-            ("a tenth", &|| {
-                run_job(&few, 1, options(6));
-            }),
-            ("all", &|| {
-                run_job(&many, 1, options(6));
-            }),
-        ],
-    );
+    let took = race_inputs(args, ["a tenth", "all"], [&few, &many]);
     let ratio = took.filter(|_| same).map(|took| took[1] / took[0] / 10.0);
     vec![Figure::new("cost per click: 10 times the clicks / a tenth", Bar::AtMost(1.2), ratio)]
 }

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use clicks_dataflows::ledger::Commit;
+use clicks_dataflows::time::Epoch;
+use rdkafka::Offset;
+
 use crate::failure::Failure;
 use crate::kafka::client::{Cluster, Consumer, PATIENCE};
 use crate::kafka::committed::{Committed, Next, Taken, reader};
@@ -16,9 +20,6 @@ use crate::kafka::policy::is_compacted;
 use crate::kafka::results::topic;
 use crate::log;
 use crate::logs::{Jobs, Logs, Missing, RowLog, Rows};
-use clicks_dataflows::ledger::Commit;
-use clicks_dataflows::time::Epoch;
-use rdkafka::Offset;
 
 /// How the topic of a ledger ends, after the job's name.
 const LEDGER: &str = ".ledger";
