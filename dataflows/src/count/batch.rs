@@ -290,3 +290,37 @@ impl Trace for CountTrace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::filter::Filters;
+    use crate::horizon::Advance;
+    use crate::options::{Emit, Engine};
+
+    #[test]
+    fn what_an_open_epoch_says_forgets_nothing() {
+        let options = Options {
+            refresh_ms: 1000,
+            lateness_ms: 0,
+            horizon_ms: 60_000,
+            ahead_max_ms: 60_000,
+            jump_max_ms: 60_000,
+            correct_every_ms: 60_000,
+            emit: Emit::Changes,
+            filters: Filters::default(),
+            windows: vec![1],
+            top: 1,
+            from: Minute(0),
+            engine: Engine::Fast,
+        };
+        let horizon = Rc::<RefCell<Horizon>>::default();
+        for epoch in [300_000, 600_000] {
+            let advance = Advance { epoch, clock: epoch - 500, ..Advance::default() };
+            horizon.borrow_mut().note(&advance);
+        }
+        let batcher = CellBatcher::new(Rc::default(), horizon, &options);
+        assert_eq!(batcher.first_minute(600_000), Minute(3));
+        assert_eq!(batcher.first_minute(601_000), Minute(8));
+    }
+}
