@@ -213,17 +213,17 @@ impl<'p> Reader<'p> {
     ) -> Result<u64, Failure> {
         let mut read = 0;
         let mut header = Ok(());
-        let ingest = &mut self.ingest;
+        let mut inlet = self.ingest.inlet(partition);
         let polled = source.poll(partition, self.plan.batch, &mut |piece| match piece {
-            Piece::Header(line) => header = ingest.header(partition, line),
+            Piece::Header(line) => header = inlet.header(line),
             Piece::Record(record) if header.is_ok() => {
-                ingest.push(partition, record, now);
+                inlet.push(record, now);
                 read += 1;
             }
             Piece::Record(_) => {}
         })?;
         header.map_err(|error| Failure::refused(format!("{}: {error}", self.name(partition))))?;
-        self.ingest.read_to(partition, polled.next, polled.poll == Poll::AtEnd, now);
+        self.ingest.inlet(partition).read_to(polled.next, polled.poll == Poll::AtEnd, now);
         let open = self.ingest.partition(partition);
         if polled.poll != Poll::More && open.is_some_and(Partition::is_behind) {
             return Err(Failure::refused(format!(

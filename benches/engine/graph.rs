@@ -97,6 +97,7 @@ fn push(
     countries: &[String],
     next: &mut u64,
 ) {
+    let mut inlet = ingest.inlet(partition);
     for click in clicks {
         let [high, low] = click.identity;
         let seen = ClickRef {
@@ -109,10 +110,10 @@ fn push(
             log_time: None,
         };
         let record = Record { offset: *next, log_time: None, value: b"", bytes: 0 };
-        ingest.push_click(partition, &seen, record, 0);
+        inlet.push_click(&seen, record, 0);
         *next += 1;
     }
-    ingest.read_to(partition, *next, false, 0);
+    inlet.read_to(*next, false, 0);
 }
 
 /// Adds up what the epochs before `open` tell, in the order in which it is told.

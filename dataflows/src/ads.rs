@@ -31,13 +31,35 @@ pub type Head = [u64; 2];
 pub const HEAD_BYTES: usize = 16;
 
 /// The head of `id`.
+#[inline]
 pub fn head(id: &[u8]) -> Head {
-    let mut bytes = [0; HEAD_BYTES];
-    let length = id.len().min(HEAD_BYTES);
-    bytes[..length].copy_from_slice(&id[..length]);
-    let (high, low) = bytes.split_at(8);
-    let number = |half: &[u8]| u64::from_be_bytes(half.try_into().expect("a half is 8 bytes"));
-    [number(high), number(low)]
+    match id.len() {
+        HEAD_BYTES.. => [number(&id[..8]), number(&id[8..HEAD_BYTES])],
+        8.. => [number(&id[..8]), short_number(&id[8..])],
+        _ => [short_number(id), 0],
+    }
+}
+
+/// The number of eight bytes.
+fn number(bytes: &[u8]) -> u64 {
+    u64::from_be_bytes(bytes.try_into().expect("there are eight"))
+}
+
+/// The number of at most seven bytes and zeros, without a copy of a length that varies.
+fn short_number(bytes: &[u8]) -> u64 {
+    let first = |four: &[u8]| u32::from_be_bytes(four.try_into().expect("there are four"));
+    match bytes {
+        [] => 0,
+        [a] => u64::from(*a) << 56,
+        [a, b] => u64::from(*a) << 56 | u64::from(*b) << 48,
+        [a, b, c] => u64::from(*a) << 56 | u64::from(*b) << 48 | u64::from(*c) << 40,
+        more => {
+            // The last four overlap the first.
+            let (high, low) = (first(&more[..4]), first(&more[more.len() - 4..]));
+            let rest = u64::from(low) << (8 * (8 - more.len()));
+            u64::from(high) << 32 | rest & 0xFFFF_FFFF
+        }
+    }
 }
 
 /// The hash of an id of `bytes` bytes, which is `long` unless it is all in its head: the same in

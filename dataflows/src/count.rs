@@ -39,6 +39,7 @@ use crate::{Stream, Updates};
 pub(crate) mod batch;
 pub(crate) mod fast;
 pub(crate) mod minutes;
+mod radix;
 pub(crate) mod sealed;
 
 /// A cell got clicks.

@@ -49,6 +49,13 @@ pub struct Ingest {
     options: Options,
 }
 
+/// The way into the graph for one partition.
+pub struct Inlet<'a> {
+    partition: &'a mut Partition,
+    handles: &'a mut Handles,
+    options: &'a Options,
+}
+
 /// Where arrivals, entries and notes go in.
 pub(crate) struct Handles {
     arrivals: Handle<Arrivals>,
@@ -151,39 +158,10 @@ impl Ingest {
         self.partitions.insert(number, partition);
     }
 
-    /// Gives a CSV partition its header.
-    ///
-    /// # Errors
-    ///
-    /// When the header lacks a column.
-    pub fn header(&mut self, partition: u32, line: &[u8]) -> Result<(), SchemaError> {
-        self.partitions.get_mut(&partition).expect(KNOWN).header(line)
-    }
-
-    /// Takes the next record of a partition.
-    pub fn push(&mut self, partition: u32, record: Record<'_>, now: Millis) {
+    /// The way in of an open partition.
+    pub fn inlet(&mut self, partition: u32) -> Inlet<'_> {
         let partition = self.partitions.get_mut(&partition).expect(KNOWN);
-        partition.push(record, now, &self.options, &mut self.handles);
-    }
-
-    /// Takes the next record of a partition, from a log that holds it as `click`; its value is only
-    /// quoted.
-    pub fn push_click(
-        &mut self,
-        partition: u32,
-        click: &ClickRef<'_>,
-        record: Record<'_>,
-        now: Millis,
-    ) {
-        let partition = self.partitions.get_mut(&partition).expect(KNOWN);
-        partition.take(Ok(click), record, now, &self.options, &mut self.handles);
-    }
-
-    /// Takes note that a partition has been read up to before `next`, its true end if `at_end`.
-    pub fn read_to(&mut self, partition: u32, next: u64, at_end: bool, now: Millis) {
-        let partition = self.partitions.get_mut(&partition).expect(KNOWN);
-        partition.read_to(next, at_end, now, &mut self.handles);
-        partition.move_on(0, &self.options, &mut self.handles);
+        Inlet { partition, handles: &mut self.handles, options: &self.options }
     }
 
     /// Closes a partition that will have no more records.
@@ -216,6 +194,33 @@ impl Ingest {
     /// An open partition.
     pub fn partition(&self, number: u32) -> Option<&Partition> {
         self.partitions.get(&number)
+    }
+}
+
+impl Inlet<'_> {
+    /// Gives a CSV partition its header.
+    ///
+    /// # Errors
+    ///
+    /// When the header lacks a column.
+    pub fn header(&mut self, line: &[u8]) -> Result<(), SchemaError> {
+        self.partition.header(line)
+    }
+
+    /// Takes the next record.
+    pub fn push(&mut self, record: Record<'_>, now: Millis) {
+        self.partition.push(record, now, self.options, self.handles);
+    }
+
+    /// Takes the next record, from a log that holds it as `click`; its value is only quoted.
+    pub fn push_click(&mut self, click: &ClickRef<'_>, record: Record<'_>, now: Millis) {
+        self.partition.take(Ok(click), record, now, self.options, self.handles);
+    }
+
+    /// Takes note that the partition has been read up to before `next`, its true end if `at_end`.
+    pub fn read_to(&mut self, next: u64, at_end: bool, now: Millis) {
+        self.partition.read_to(next, at_end, now, self.handles);
+        self.partition.move_on(0, self.options, self.handles);
     }
 }
 

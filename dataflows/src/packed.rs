@@ -56,6 +56,16 @@ impl<R: Row> Packed<R> {
         self.rows.push(row.with_text_at(at));
     }
 
+    /// Takes all rows out, in a container of their own that takes no more room than they need.
+    pub fn take(&mut self) -> Packed<R> {
+        let mut taken = std::mem::take(self);
+        if 2 * taken.rows.len() < taken.rows.capacity() {
+            taken.rows.shrink_to_fit();
+            taken.texts.shrink_to_fit();
+        }
+        taken
+    }
+
     /// Takes all rows out; what they took stays for others.
     pub fn clear(&mut self) {
         self.rows.clear();
@@ -65,6 +75,17 @@ impl<R: Row> Packed<R> {
     /// The rows, each with its text.
     pub fn iter(&self) -> Iter<'_, R> {
         Iter { rows: self.rows.iter(), texts: &self.texts }
+    }
+
+    /// The rows without their texts.
+    pub fn rows(&self) -> &[R] {
+        &self.rows
+    }
+
+    /// The text of a row of this container.
+    #[inline]
+    pub fn text(&self, row: &R) -> &[u8] {
+        self.text_at(row.text())
     }
 
     /// How many rows there are.
@@ -83,6 +104,9 @@ impl<R: Row> Packed<R> {
     }
 
     fn text_at(&self, (at, length): (u32, u32)) -> &[u8] {
+        if length == 0 {
+            return &[];
+        }
         &self.texts[at as usize..][..length as usize]
     }
 }

@@ -244,20 +244,15 @@ impl Partition {
         let epoch = unlifted.max(self.epoch_least(options));
         self.end_epoch(epoch, handles);
         if epoch > unlifted {
-            self.lift = epoch - options.refresh_ms;
-            let (partition, offset) = (self.number, record.offset);
-            let lift = Lift { partition, offset, clock: self.lift };
-            handles.note(Note::Lift(lift), &self.rights);
+            self.lift(epoch - options.refresh_ms, now, handles);
         }
-        let moved = clock.clock > self.clock.clock;
-        if moved {
-            self.moved_by = record.offset;
-        }
-        if moved || epoch > unlifted {
-            self.risen_at = now;
+        if clock.clock > self.clock.clock {
+            (self.moved_by, self.risen_at) = (record.offset, now);
         }
         self.clock = clock;
-        self.behind = self.behind.max(late);
+        if late.is_some() {
+            self.behind = self.behind.max(late);
+        }
         let at = Coordinates { partition: self.number, offset: record.offset };
         match found {
             Ok(click) => {
@@ -274,6 +269,13 @@ impl Partition {
         }
         self.records += 1;
         self.next = record.offset + 1;
+    }
+
+    /// Lifts the next record to a clock of `clock`, and tells of it.
+    fn lift(&mut self, clock: Millis, now: Millis, handles: &mut Handles) {
+        (self.lift, self.risen_at) = (clock, now);
+        let lift = Lift { partition: self.number, offset: self.next, clock };
+        handles.note(Note::Lift(lift), &self.rights);
     }
 
     /// Adds a click that a mark lifts beyond its own clock to what is sent next.
@@ -341,6 +343,7 @@ impl Partition {
     }
 
     /// The least epoch of the next record, whatever it holds: what was given up, marks, floor.
+    #[inline]
     fn epoch_least(&self, options: &Options) -> Epoch {
         if self.marks.is_empty() && self.floors.is_empty() {
             return self.rights.epoch();
@@ -352,10 +355,14 @@ impl Partition {
     }
 
     /// Ends the current epoch if `epoch` is a later one: sends what is left, and tells of it.
+    #[inline]
     fn end_epoch(&mut self, epoch: Epoch, handles: &mut Handles) {
-        if epoch <= self.rights.epoch() {
-            return;
+        if epoch > self.rights.epoch() {
+            self.go_on_to(epoch, handles);
         }
+    }
+
+    fn go_on_to(&mut self, epoch: Epoch, handles: &mut Handles) {
         handles.send(&mut self.unsent, &self.rights);
         if self.records > 0 {
             handles.note(Note::Progress(self.progress()), &self.rights);

@@ -285,7 +285,7 @@ mod tests {
                     _ => (minute, identity(&mut random)),
                 };
                 told.push(click);
-                assert_eq!(seen.insert(click.0, click.1), Ok(all.insert(click)));
+                assert_eq!(seen.of(click.0).insert(click.1), Ok(all.insert(click)));
             }
             seen.freeze_before(Minute(u32::try_from(now / 100).unwrap()));
         }
@@ -302,13 +302,13 @@ mod tests {
         let (disk, faults) = (Rc::clone(&shelf.disk), Faults::default());
         let mut seen = SeenClicks::new(Box::new(shelf), faults.clone());
         let spread = u128::MAX / u128::from(frozen);
-        (1..frozen).for_each(|number| _ = seen.insert(Minute(0), u128::from(number) * spread));
+        (1..frozen).for_each(|number| _ = seen.of(Minute(0)).insert(u128::from(number) * spread));
         seen.freeze_before(Minute(1));
         assert_eq!(faults.first(), None);
-        assert_eq!(seen.insert(Minute(0), spread), Ok(false));
+        assert_eq!(seen.of(Minute(0)).insert(spread), Ok(false));
         spoil(&disk.file);
-        assert_eq!(seen.insert(Minute(0), spread), Err(Fault));
-        assert_eq!(seen.insert(Minute(9), 9), Err(Fault));
+        assert_eq!(seen.of(Minute(0)).insert(spread), Err(Fault));
+        assert_eq!(seen.of(Minute(9)).insert(9), Err(Fault));
         let told = faults.first().unwrap();
         let place = directory.path().display().to_string();
         assert!(told.contains(&place), "{told} does not name {place}");
@@ -343,9 +343,9 @@ mod tests {
         let shelf = FileShelf { disk: Rc::new(disk), rows: 0 };
         let faults = Faults::default();
         let mut seen = SeenClicks::new(Box::new(shelf), faults.clone());
-        (1..1000).for_each(|identity| assert_eq!(seen.insert(Minute(0), identity), Ok(true)));
+        (1..1000).for_each(|identity| assert_eq!(seen.of(Minute(0)).insert(identity), Ok(true)));
         seen.freeze_before(Minute(1));
-        assert_eq!(seen.insert(Minute(0), 1), Err(Fault));
+        assert_eq!(seen.of(Minute(0)).insert(1), Err(Fault));
         let begin = format!("cannot write seen clicks in {}: ", directory.path().display());
         assert!(faults.first().unwrap().starts_with(&begin));
     }

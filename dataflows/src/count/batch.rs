@@ -171,7 +171,7 @@ impl Extract for CellBatcher {
             for (minute, cells) in minutes {
                 let in_order = Rc::new(in_order(cells, &self.ads.borrow()));
                 let cells = in_order.iter().map(|(name, place, clicks)| (*place, *name, *clicks));
-                let added = Rc::new(Sealed::from_cells(&mut cells.collect()));
+                let added = Rc::new(Sealed::from_cells(cells));
                 told.push(Told { epoch, minute, added, in_order });
             }
         }

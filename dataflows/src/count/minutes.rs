@@ -169,7 +169,7 @@ mod tests {
                     cells.push((filter, name, 1));
                     *counts.entry((minute, filter, name)).or_default() += 1;
                 }
-                minutes.add(minute, Rc::new(Sealed::from_cells(&mut cells)));
+                minutes.add(minute, Rc::new(Sealed::from_cells(cells)));
             }
             check(&minutes, &counts);
             assert_eq!(minutes.within(Minute(0)..).count(), minutes.len());
@@ -195,7 +195,7 @@ mod tests {
                     let within = (3..=8).contains(&minute.0);
                     *sums.entry(name).or_default() += u64::from(within);
                 }
-                minutes.add(minute, Rc::new(Sealed::from_cells(&mut part)));
+                minutes.add(minute, Rc::new(Sealed::from_cells(part)));
             }
             sums.retain(|_, sum| *sum > 0);
             let mut found = BTreeMap::new();
@@ -209,11 +209,11 @@ mod tests {
     #[test]
     fn a_large_part_stays_shared() {
         let mut minutes = Minutes::default();
-        let mut cells = (0..10_000).map(|name| (0, Name(name), 1)).collect();
-        let settled = Rc::new(Sealed::from_cells(&mut cells));
+        let cells = (0..10_000).map(|name| (0, Name(name), 1));
+        let settled = Rc::new(Sealed::from_cells(cells));
         minutes.add(Minute(1), Rc::clone(&settled));
         for name in 0..3000 {
-            let late = Sealed::from_cells(&mut vec![(0, Name(name), 1)]);
+            let late = Sealed::from_cells([(0, Name(name), 1)]);
             minutes.add(Minute(1), Rc::new(late));
             assert!(minutes.parts(Minute(1)).len() < 14);
         }

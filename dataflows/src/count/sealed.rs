@@ -12,6 +12,7 @@
 //! belongs, in a step or two.
 
 use crate::ads::Name;
+use crate::count::radix::sort_by_key;
 
 /// Clicks by filter and ad; see the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,15 +40,19 @@ pub(crate) struct Column<'a> {
 
 impl Sealed {
     /// The counts of `cells`, of filter, ad and clicks each; equal ones are summed.
-    pub(crate) fn from_cells(cells: &mut Vec<(u32, Name, u32)>) -> Sealed {
-        for (_, name, _) in cells.iter_mut() {
-            *name = Name(scramble(*name));
+    pub(crate) fn from_cells(cells: impl IntoIterator<Item = (u32, Name, u32)>) -> Sealed {
+        let mut columns: Vec<Vec<(u32, u32)>> = Vec::new();
+        for (filter, name, clicks) in cells {
+            let at = filter as usize;
+            if columns.len() <= at {
+                columns.resize(at + 1, Vec::new());
+            }
+            columns[at].push((scramble(name), clicks));
         }
-        cells
-            .sort_unstable_by_key(|(filter, name, _)| u64::from(*filter) << 32 | u64::from(name.0));
-        let mut sealed = Sealed::with_room(cells.len());
-        for (filter, Name(key), clicks) in cells.drain(..) {
-            sealed.push(filter, key, clicks);
+        let mut sealed = Sealed::with_room(columns.iter().map(Vec::len).sum());
+        for (filter, mut column) in (0..).zip(columns) {
+            sort_by_key(&mut column);
+            column.into_iter().for_each(|(key, clicks)| sealed.push(filter, key, clicks));
         }
         sealed.keys.shrink_to_fit();
         sealed.counts.shrink_to_fit();
@@ -304,9 +309,9 @@ mod tests {
             let spread = [1, 1, 1 << 20, INVERSE][round % 4];
             let (mut sealed, mut counts) = (Sealed::default(), Counts::new());
             for _ in 0..1 + round % 3 {
-                let mut cells = random_cells(&mut random, cells, ads, spread);
+                let cells = random_cells(&mut random, cells, ads, spread);
                 add(&mut counts, &cells);
-                sealed = Sealed::merge(&sealed, &Sealed::from_cells(&mut cells));
+                sealed = Sealed::merge(&sealed, &Sealed::from_cells(cells));
             }
             check(&sealed, &counts, 120);
             let names: Vec<Name> = counts.keys().map(|(_, name)| *name).collect();
@@ -320,10 +325,10 @@ mod tests {
     #[test]
     fn a_large_minute_is_found_again() {
         let mut random = Random(2);
-        let mut cells = random_cells(&mut random, 300_000, 200_000, 1);
+        let cells = random_cells(&mut random, 300_000, 200_000, 1);
         let mut counts = Counts::new();
         add(&mut counts, &cells);
-        let sealed = Sealed::from_cells(&mut cells);
+        let sealed = Sealed::from_cells(cells);
         check(&sealed, &counts, 200_000);
         assert!(sealed.bytes() < sealed.len() * 8 + 1000);
     }
@@ -338,7 +343,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "a cell has fewer clicks than u32 in its minute")]
     fn a_count_beyond_u32_is_refused() {
-        let one = |clicks| Sealed::from_cells(&mut vec![(0, Name(1), clicks)]);
+        let one = |clicks| Sealed::from_cells([(0, Name(1), clicks)]);
         Sealed::merge(&one(u32::MAX), &one(1));
     }
 }

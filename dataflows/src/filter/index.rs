@@ -21,6 +21,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use super::{Compiled, Sets};
+use crate::ads::{HEAD_BYTES, Head, head};
 use crate::click::ClickRef;
 
 /// Finds filters by values; a filter is a place, 0 for every click.
@@ -38,8 +39,8 @@ pub struct Index {
 struct Texts {
     /// The place of each value's set, unless they are few; that of all others is 0.
     places: HashMap<Box<str>, usize, FixedState>,
-    /// The values, if they are few: then they are compared one by one.
-    few: Vec<Box<str>>,
+    /// The values, by head and length, if they are few and short: they are compared one by one.
+    few: Vec<(Head, usize)>,
     sets: Vec<u64>,
 }
 
@@ -108,19 +109,22 @@ impl Texts {
             }
         }
         let places = (1..).zip(named.keys()).map(|(place, value)| (value.as_str().into(), place));
-        let (few, many) = if named.len() > FEW { (0, named.len()) } else { (FEW, 0) };
+        let short = named.keys().all(|value| value.len() <= HEAD_BYTES);
+        let (few, many) = if short && named.len() <= FEW { (FEW, 0) } else { (0, named.len()) };
+        let heads = named.keys().map(|value| (head(value.as_bytes()), value.len()));
         Texts {
             places: places.take(many).collect(),
-            few: named.keys().take(few).map(|value| value.as_str().into()).collect(),
+            few: heads.take(few).collect(),
             sets: rest.iter().chain(named.values().flatten()).copied().collect(),
         }
     }
 
+    #[inline]
     fn place(&self, value: Option<&str>) -> usize {
         match value {
             Some(value) if !self.few.is_empty() => {
-                let place = self.few.iter().position(|few| **few == *value);
-                place.map_or(0, |place| place + 1)
+                let value = (head(value.as_bytes()), value.len());
+                self.few.iter().position(|few| *few == value).map_or(0, |place| place + 1)
             }
             Some(value) if !self.places.is_empty() => {
                 self.places.get(value).copied().unwrap_or_default()

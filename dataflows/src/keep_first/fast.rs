@@ -12,6 +12,8 @@
 //! the untold sums.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::rc::Rc;
 
 use bytemuck::{Pod, Zeroable};
 use timely::container::CapacityContainerBuilder;
@@ -114,7 +116,7 @@ pub fn keep_first<'scope>(
             let open = open_from(&frontiers[0]).min(open_from(&frontiers[1]));
             let (mut cells, mut tallies) = (cells.activate(), tallies.activate());
             while let Some((epoch, time, waiting)) = stage.arrivals.take_closed(open) {
-                let Ok(tally) = stage.keep(epoch, &time, waiting.clicks) else {
+                let Ok(tally) = stage.keep(epoch, &time, waiting.runs) else {
                     stage.failed = Some(time);
                     return;
                 };
@@ -136,20 +138,23 @@ pub fn keep_first<'scope>(
 #[derive(Default)]
 struct Waiting {
     tally_time: Option<Capability<Epoch>>,
-    clicks: BTreeMap<u32, Vec<Click>>,
+    runs: BTreeMap<u32, Vec<Run>>,
 }
 
-/// Clicks whose identities are looked up ahead, so that their cache misses overlap.
+/// Clicks of a partition and an epoch that came one after the other, where they came.
+struct Run {
+    arrivals: Rc<Arrivals>,
+    range: Range<usize>,
+}
+
+impl Run {
+    fn clicks(&self) -> &[PackedArrival] {
+        &self.arrivals.rows()[self.range.clone()]
+    }
+}
+
+/// Clicks that are looked up ahead, so that their cache misses overlap.
 const AHEAD: usize = 64;
-
-/// A click that waits.
-struct Click {
-    identity: Option<u128>,
-    ad: Ad,
-    offset: u64,
-    pattern: u64,
-    minute: Minute,
-}
 
 /// A minute while an epoch is looked at.
 struct Open {
@@ -164,14 +169,14 @@ struct Stage {
     options: Options,
     horizon: Horizon,
     arrivals: Held<Waiting>,
-    /// Clicks of a partition in the last epoch.
-    usual: usize,
     seen: SeenClicks,
     seen_gauge: Gauge,
     /// The right to speak at the epoch of which it cannot tell: it stays open.
     failed: Option<Capability<Epoch>>,
     untold: Held<BTreeMap<Minute, Sums>>,
-    /// The ids that are longer than their heads, of what waits and is not told.
+    /// Sums that a minute gets, by those before.
+    usual: usize,
+    /// The ids that are longer than their heads, of what is not told.
     long: Ads,
     /// The patterns that are wider than a word, as texts.
     wide: Ads,
@@ -183,11 +188,11 @@ impl Stage {
             options: options.clone(),
             horizon: Horizon::default(),
             arrivals: Held::new(),
-            usual: 0,
             seen,
             seen_gauge,
             failed: None,
             untold: Held::new(),
+            usual: 0,
             long: Ads::default(),
             wide: Ads::default(),
         }
@@ -196,75 +201,41 @@ impl Stage {
     /// Lets `arrivals` wait for the end of their epochs.
     fn hold(
         &mut self,
-        arrivals: &Arrivals,
+        arrivals: &mut Arrivals,
         time: &Capability<Epoch>,
         tally_time: &Capability<Epoch>,
     ) {
-        let mut arrivals = arrivals.iter().peekable();
-        while let Some((PackedArrival { epoch, partition, .. }, _)) = arrivals.peek().copied() {
+        let arrivals = Rc::new(arrivals.take());
+        let mut start = 0;
+        let together =
+            |a: &PackedArrival, b: &PackedArrival| (a.epoch, a.partition) == (b.epoch, b.partition);
+        for clicks in arrivals.rows().chunk_by(together) {
+            let PackedArrival { epoch, partition, .. } = clicks[0];
             let waiting = self.arrivals.at(epoch, time);
             waiting.tally_time.get_or_insert_with(|| tally_time.delayed(&epoch));
-            let clicks = waiting.clicks.entry(partition);
-            let clicks = clicks.or_insert_with(|| Vec::with_capacity(self.usual));
-            while let Some((arrival, text)) =
-                arrivals.next_if(|(next, _)| (next.epoch, next.partition) == (epoch, partition))
-            {
-                let minute = Minute(arrival.minute);
-                let (long, matching) = arrival.parts(text);
-                let until = || self.options.told_at(epoch, minute);
-                let ad = if long.is_empty() {
-                    Ad::short(arrival.head, arrival.ad_bytes)
-                } else {
-                    Ad::long(arrival.head, self.long.name_of(long, until()).0)
-                };
-                let pattern = match matching {
-                    Matching::Word(word) => word,
-                    Matching::Wide(places) => {
-                        self.wide.name_of(places.as_bytes(), until()).0.into()
-                    }
-                };
-                let (identity, offset) = (arrival.identity(), arrival.offset);
-                clicks.push(Click { identity, ad, offset, pattern, minute });
-            }
+            let range = start..start + clicks.len();
+            start = range.end;
+            let run = Run { arrivals: Rc::clone(&arrivals), range };
+            waiting.runs.entry(partition).or_default().push(run);
         }
     }
 
-    /// Adds the first copies among the `clicks` of a closed epoch to the sums that are told.
+    /// Adds the first copies among the clicks of a closed epoch to the sums that are told.
     fn keep(
         &mut self,
         epoch: Epoch,
         time: &Capability<Epoch>,
-        clicks: BTreeMap<u32, Vec<Click>>,
+        runs: BTreeMap<u32, Vec<Run>>,
     ) -> Result<Tally, Fault> {
         let forgotten = self.seen.forget_before(self.horizon.first_minute(epoch, &self.options));
         self.seen_gauge.sub(forgotten);
         let before = self.seen.len();
-        self.usual = clicks.values().map(Vec::len).sum::<usize>() / clicks.len().max(1);
         let mut tally = Tally::default();
         let mut open: Vec<Open> = Vec::new();
-        for mut clicks in clicks.into_values() {
-            // Those that were lifted may come after those that were not.
-            if !clicks.is_sorted_by_key(|click| click.offset) {
-                clicks.sort_unstable_by_key(|click| click.offset);
-            }
-            for group in clicks.chunks(AHEAD) {
-                let identities =
-                    group.iter().filter_map(|click| Some((click.minute, click.identity?)));
-                self.seen.look_ahead(identities);
-                if let Some(Open { minute, sums, .. }) = open.last() {
-                    let group = group.iter().filter(|click| click.minute == *minute);
-                    sums.look_ahead(group.map(|click| (click.ad, click.pattern)));
-                }
-                for Click { identity, ad, pattern, minute, .. } in group {
-                    let first = identity.map(|identity| self.seen.insert(*minute, identity));
-                    let known = open.iter().rposition(|open| open.minute == *minute);
-                    let at = known.unwrap_or_else(|| {
-                        open.push(self.open(*minute, epoch));
-                        open.len() - 1
-                    });
-                    if tally.add(first.transpose()?, open[at].kind) {
-                        open[at].sums.add(*ad, *pattern, 1);
-                    }
+        for runs in runs.into_values().map(in_order) {
+            for Run { arrivals, range } in runs {
+                for clicks in arrivals.rows()[range].chunks(AHEAD) {
+                    self.take(epoch, &arrivals, clicks, &mut open, &mut tally)?;
                 }
             }
         }
@@ -278,22 +249,80 @@ impl Stage {
         Ok(tally)
     }
 
+    /// Adds the first copies among `clicks`, which are rows of `arrivals`, to the sums of `open`.
+    fn take(
+        &mut self,
+        epoch: Epoch,
+        arrivals: &Arrivals,
+        clicks: &[PackedArrival],
+        open: &mut Vec<Open>,
+        tally: &mut Tally,
+    ) -> Result<(), Fault> {
+        let identities = clicks.iter().filter_map(|c| Some((Minute(c.minute), c.identity()?)));
+        self.seen.look_ahead(identities);
+        let mut added = [(Ad::default(), 0); AHEAD];
+        for (added, click) in added.iter_mut().zip(clicks) {
+            *added = self.added(epoch, click, arrivals.text(click));
+        }
+        if let Some(Open { sums, .. }) = open.last() {
+            sums.look_ahead(&added[..clicks.len()]);
+        }
+        let mut added = added.iter();
+        for clicks in clicks.chunk_by(|a, b| a.minute == b.minute) {
+            let minute = Minute(clicks[0].minute);
+            let known = open.iter().rposition(|open| open.minute == minute);
+            let at = known.unwrap_or_else(|| {
+                open.push(self.open(minute, epoch));
+                open.len() - 1
+            });
+            let Open { kind, sums, .. } = &mut open[at];
+            let mut seen = self.seen.of(minute);
+            for (click, (ad, pattern)) in clicks.iter().zip(&mut added) {
+                let first = click.identity().map(|identity| seen.insert(identity));
+                if tally.add(first.transpose()?, *kind) {
+                    sums.add(*ad, *pattern, 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The sum to which a click of `epoch` is added: its ad, and the pattern of its filters.
+    fn added(&mut self, epoch: Epoch, click: &PackedArrival, text: &[u8]) -> (Ad, u64) {
+        let (long, matching) = click.parts(text);
+        let until = || self.options.told_at(epoch, Minute(click.minute));
+        let ad = if long.is_empty() {
+            Ad::short(click.head, click.ad_bytes)
+        } else {
+            Ad::long(click.head, self.long.name_of(long, until()).0)
+        };
+        let pattern = match matching {
+            Matching::Word(word) => word,
+            Matching::Wide(places) => self.wide.name_of(places.as_bytes(), until()).0.into(),
+        };
+        (ad, pattern)
+    }
+
     /// A minute that gets clicks at `epoch`, with the sums that it has.
     fn open(&mut self, minute: Minute, epoch: Epoch) -> Open {
         let told_at = self.options.told_at(epoch, minute);
         let sums = self.untold.get(told_at).and_then(|minutes| minutes.remove(&minute));
         let kind = Kind::of(minute, epoch, &self.options);
-        Open { minute, told_at, kind, sums: sums.unwrap_or_default() }
+        // Late clicks are few.
+        let usual = if kind == Kind::Late { 0 } else { self.usual };
+        Open { minute, told_at, kind, sums: sums.unwrap_or_else(|| Sums::expecting(usual)) }
     }
 
     /// Calls `each` with the cells of `minutes`, which are told at `epoch`, and ids longer than their
     /// heads.
     fn tell(
-        &self,
+        &mut self,
         epoch: Epoch,
         minutes: BTreeMap<Minute, Sums>,
         mut each: impl FnMut(PackedCell, &[u8]),
     ) {
+        let most = minutes.values().map(Sums::len).max().unwrap_or(0);
+        self.usual = most.max(self.usual / 2);
         let by_name = |a, b| self.long.order(Name(a), Name(b));
         for (Minute(minute), sums) in minutes {
             let mut tell = |ad: Ad, place, clicks| {
@@ -319,4 +348,22 @@ impl Stage {
             }
         }
     }
+}
+
+/// The runs of a partition in the order of offsets: clicks that a mark lifts come another way, and
+/// may come after those that it does not.
+fn in_order(runs: Vec<Run>) -> Vec<Run> {
+    let clicks = runs.iter().flat_map(|run| [run.clicks().first(), run.clicks().last()]);
+    if clicks.flatten().is_sorted_by_key(|click| click.offset) {
+        return runs;
+    }
+    let mut clicks: Vec<(&PackedArrival, &[u8])> = Vec::new();
+    for run in &runs {
+        clicks.extend(run.clicks().iter().map(|click| (click, run.arrivals.text(click))));
+    }
+    clicks.sort_by_key(|(click, _)| click.offset);
+    let mut sorted = Arrivals::default();
+    clicks.into_iter().for_each(|(click, text)| sorted.push(*click, text));
+    let range = 0..sorted.len();
+    vec![Run { arrivals: Rc::new(sorted), range }]
 }

@@ -16,7 +16,6 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
-use std::io;
 
 use super::identities::Identities;
 use super::settled::Settled;
@@ -58,32 +57,30 @@ impl SeenClicks {
         }
     }
 
-    /// Takes note of a click; whether it is the first of its identity in its minute.
-    ///
-    /// # Errors
-    ///
-    /// After a fault, always: the epoch must stay open, see [`Faults`].
-    #[inline]
-    pub fn insert(&mut self, minute: Minute, identity: u128) -> Result<bool, Fault> {
-        self.fault.map_or(Ok(()), Err)?;
-        let first = if minute < self.first_open {
-            let settled = self.settled.entry(minute).or_default().insert(identity);
-            settled.map_err(|error| self.fail(&error))?
+    /// What was seen of `minute`, to be asked for several clicks.
+    pub fn of(&mut self, minute: Minute) -> OfMinute<'_> {
+        let place = if minute < self.first_open {
+            Place::Settled(self.settled.entry(minute).or_default())
         } else {
-            let expecting = || Identities::expecting(self.expected);
-            self.open.entry(minute).or_insert_with(expecting).insert(identity)
+            if !self.open.contains_key(&minute) {
+                let most = self.open.values().map(Identities::len).max().unwrap_or(0);
+                self.open.insert(minute, Identities::expecting(self.expected.max(most)));
+            }
+            Place::Open(self.open.get_mut(&minute).expect("it was opened"))
         };
-        self.count += u64::from(first);
-        self.fresh += u64::from(first);
-        Ok(first)
+        let (count, fresh) = (&mut self.count, &mut self.fresh);
+        OfMinute { place, count, fresh, faults: &self.faults, fault: &mut self.fault }
     }
 
-    /// Brings to the processor's cache what [`SeenClicks::insert`] is about to look at, for some
+    /// Brings to the processor's cache what [`OfMinute::insert`] is about to look at, for some
     /// tens of clicks, so that it waits less.
     pub fn look_ahead(&self, clicks: impl Iterator<Item = (Minute, u128)>) {
-        let mut looked = 0;
+        let (mut looked, mut last) = (0, None);
         for (minute, identity) in clicks {
-            looked ^= self.open.get(&minute).map_or(0, |seen| seen.at_home(identity));
+            let (_, seen) = *last
+                .take_if(|(of, _)| *of == minute)
+                .get_or_insert_with(|| (minute, self.open.get(&minute)));
+            looked ^= seen.map_or(0, |seen| seen.at_home(identity));
         }
         black_box(looked);
     }
@@ -117,7 +114,7 @@ impl SeenClicks {
             let Some(settled) = due.min_by_key(|settled| settled.has_row()) else { return };
             match settled.freeze(left, &mut *self.shelf) {
                 Ok(moved) => left = left.saturating_sub(moved),
-                Err(error) => _ = self.fail(&error),
+                Err(error) => self.fault = Some(self.faults.tell(error.to_string())),
             }
         }
     }
@@ -137,17 +134,47 @@ impl SeenClicks {
         self.open.values().map(Identities::bytes).sum::<usize>()
             + self.settled.values().map(Settled::bytes).sum::<usize>()
     }
+}
 
-    fn fail(&mut self, error: &io::Error) -> Fault {
-        let fault = self.faults.tell(error.to_string());
-        self.fault = Some(fault);
-        fault
+/// What was seen of a minute.
+pub struct OfMinute<'a> {
+    place: Place<'a>,
+    count: &'a mut u64,
+    fresh: &'a mut u64,
+    faults: &'a Faults,
+    fault: &'a mut Option<Fault>,
+}
+
+enum Place<'a> {
+    Open(&'a mut Identities),
+    Settled(&'a mut Settled),
+}
+
+impl OfMinute<'_> {
+    /// Takes note of a click; whether it is the first of its identity in its minute.
+    ///
+    /// # Errors
+    ///
+    /// After a fault, always: the epoch must stay open, see [`Faults`].
+    #[inline]
+    pub fn insert(&mut self, identity: u128) -> Result<bool, Fault> {
+        self.fault.map_or(Ok(()), Err)?;
+        let first = match &mut self.place {
+            Place::Open(seen) => seen.insert(identity),
+            Place::Settled(seen) => seen
+                .insert(identity)
+                .map_err(|error| *self.fault.insert(self.faults.tell(error.to_string())))?,
+        };
+        *self.count += u64::from(first);
+        *self.fresh += u64::from(first);
+        Ok(first)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::io;
 
     use super::super::identities::tests::next;
     use super::super::shelf::{InMemory, Row};
@@ -178,7 +205,7 @@ mod tests {
                 };
                 told.push(identity);
                 let first = self.trees.entry(minute).or_default().insert(identity);
-                assert_eq!(self.seen.insert(minute, identity), Ok(first));
+                assert_eq!(self.seen.of(minute).insert(identity), Ok(first));
             }
         }
 
@@ -227,7 +254,7 @@ mod tests {
         for minute in 0..61 {
             for number in 0..20_000 {
                 let late = if number % 100 == 0 { minute / 2 } else { minute };
-                seen.insert(Minute(late), identity(&mut state)).unwrap();
+                seen.of(Minute(late)).insert(identity(&mut state)).unwrap();
                 if number % 1000 == 0 {
                     seen.freeze_before(Minute(minute));
                 }
@@ -281,10 +308,10 @@ mod tests {
         for (takes, fault) in [(true, "the shelf is broken"), (false, "the shelf is full")] {
             let faults = Faults::default();
             let mut seen = SeenClicks::new(Box::new(Broken { takes }), faults.clone());
-            assert_eq!(seen.insert(Minute(3), 7), Ok(true));
+            assert_eq!(seen.of(Minute(3)).insert(7), Ok(true));
             seen.freeze_before(Minute(4));
-            assert_eq!(seen.insert(Minute(3), 8), Err(Fault));
-            assert_eq!(seen.insert(Minute(9), 9), Err(Fault));
+            assert_eq!(seen.of(Minute(3)).insert(8), Err(Fault));
+            assert_eq!(seen.of(Minute(9)).insert(9), Err(Fault));
             assert_eq!(faults.first().as_deref(), Some(fault));
         }
     }

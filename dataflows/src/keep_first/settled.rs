@@ -132,6 +132,12 @@ impl Freezing {
         if let Some(slot) = self.slot.filter(|_| of_table.is_empty()) {
             self.slot = self.table.sort_from(slot, CHUNK, of_table);
         }
+        if row.is_none() {
+            self.new.append(of_table)?;
+            let moved = of_table.len() as u64;
+            of_table.clear();
+            return Ok(moved);
+        }
         let count = row.map_or(0, |row| row.count());
         if let Some(row) = row.filter(|_| of_row.is_empty()) {
             let mut page = Vec::new();

@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-use crate::ads::{HEAD_BYTES, Head, fold};
+use crate::ads::{HEAD_BYTES, Head, fold, halves};
 
 /// An ad as a stage holds it: the head of its id, and its length; or, of an id that is longer, the
 /// number of its name beyond [`LONG`].
@@ -43,9 +43,16 @@ impl Ad {
 /// Clicks of an ad that match the same filters.
 #[derive(Clone, Copy, Debug, Default)]
 struct Slot {
-    ad: Ad,
+    head: Head,
+    tail: u32,
     clicks: u32,
     pattern: u64,
+}
+
+impl Slot {
+    fn ad(&self) -> Ad {
+        Ad { head: self.head, tail: self.tail }
+    }
 }
 
 /// Clicks of one minute that are told at one epoch, by ad and pattern of filters.
@@ -59,7 +66,14 @@ pub struct Sums {
 const FEW: usize = 64;
 
 impl Sums {
+    /// No clicks yet, with room for `count` sums.
+    pub fn expecting(count: usize) -> Sums {
+        let slots = if count == 0 { 0 } else { (count / 2 * 3).next_power_of_two().max(FEW) };
+        Sums { slots: vec![Slot::default(); slots], taken: 0 }
+    }
+
     /// Adds clicks of `ad` that match the filters of `pattern`.
+    #[inline]
     pub fn add(&mut self, ad: Ad, pattern: u64, clicks: u32) {
         if 3 * self.taken >= 2 * self.slots.len() {
             self.grow();
@@ -69,16 +83,21 @@ impl Sums {
         loop {
             let slot = &mut self.slots[at];
             if slot.clicks == 0 {
-                *slot = Slot { ad, clicks, pattern };
+                *slot = Slot { head: ad.head, tail: ad.tail, clicks, pattern };
                 self.taken += 1;
                 return;
             }
-            if slot.ad == ad && slot.pattern == pattern {
+            if slot.ad() == ad && slot.pattern == pattern {
                 slot.clicks = slot.clicks.checked_add(clicks).expect(FEWER);
                 return;
             }
             at = (at + 1) & mask;
         }
+    }
+
+    /// How many sums there are.
+    pub fn len(&self) -> usize {
+        self.taken
     }
 
     /// Whether there are none.
@@ -87,11 +106,11 @@ impl Sums {
     }
 
     /// Brings to the processor's cache what [`Sums::add`] is about to look at.
-    pub fn look_ahead(&self, sums: impl Iterator<Item = (Ad, u64)>) {
+    pub fn look_ahead(&self, sums: &[(Ad, u64)]) {
         if self.slots.is_empty() {
             return;
         }
-        let homes = sums.map(|(ad, pattern)| self.slots[self.home(ad, pattern)].clicks);
+        let homes = sums.iter().map(|(ad, pattern)| self.slots[self.home(*ad, *pattern)].clicks);
         black_box(homes.fold(0, |all, clicks| all ^ clicks));
     }
 
@@ -103,17 +122,9 @@ impl Sums {
         by_name: impl Fn(u32, u32) -> Ordering,
         mut each: impl FnMut(Ad, u32, u32),
     ) {
-        let mut sums: Vec<Slot> = Vec::with_capacity(self.taken);
-        sums.extend(self.slots.into_iter().filter(|slot| slot.clicks > 0));
-        sums.sort_unstable_by(|a, b| {
-            let by_head = a.ad.head.cmp(&b.ad.head);
-            by_head.then_with(|| match (a.ad.name(), b.ad.name()) {
-                (Some(a), Some(b)) => by_name(a, b),
-                _ => a.ad.tail.cmp(&b.ad.tail),
-            })
-        });
+        let sums = self.in_order(by_name);
         let (mut by_place, mut touched) = (Vec::<u32>::new(), Vec::<u32>::new());
-        for of_ad in sums.chunk_by(|a, b| a.ad == b.ad) {
+        for of_ad in sums.chunk_by(|a, b| a.ad() == b.ad()) {
             for Slot { pattern, clicks, .. } in of_ad {
                 for place in places(*pattern) {
                     let at = place as usize;
@@ -128,11 +139,43 @@ impl Sums {
             }
             touched.sort_unstable();
             for place in touched.drain(..) {
-                each(of_ad[0].ad, place, std::mem::take(&mut by_place[place as usize]));
+                each(of_ad[0].ad(), place, std::mem::take(&mut by_place[place as usize]));
             }
         }
     }
 
+    /// The sums in the order of ids.
+    ///
+    /// What all heads begin with says nothing of their order: the 64 bits that follow it are sorted
+    /// with the places of the sums, and decide nearly always.
+    fn in_order(self, by_name: impl Fn(u32, u32) -> Ordering) -> Vec<Slot> {
+        let taken = || self.slots.iter().filter(|slot| slot.clicks > 0);
+        let whole = |[high, low]: Head| u128::from(high) << 64 | u128::from(low);
+        let first = taken().next().map_or(0, |slot| whole(slot.head));
+        let differ = taken().fold(0, |differ, slot| differ | whole(slot.head) ^ first);
+        let shared = differ.leading_zeros().min(64);
+        let mut keys: Vec<(u64, u32)> = Vec::with_capacity(self.taken);
+        for (at, slot) in (0..).zip(&self.slots).filter(|(_, slot)| slot.clicks > 0) {
+            let [key, _] = halves(whole(slot.head) << shared);
+            keys.push((key, at));
+        }
+        keys.sort_unstable_by_key(|(key, _)| *key);
+        let mut sums: Vec<Slot> = Vec::with_capacity(self.taken);
+        for same in keys.chunk_by(|a, b| a.0 == b.0) {
+            let start = sums.len();
+            sums.extend(same.iter().map(|(_, at)| self.slots[*at as usize]));
+            sums[start..].sort_unstable_by(|a, b| {
+                let by_head = a.head.cmp(&b.head);
+                by_head.then_with(|| match (a.ad().name(), b.ad().name()) {
+                    (Some(a), Some(b)) => by_name(a, b),
+                    _ => a.tail.cmp(&b.tail),
+                })
+            });
+        }
+        sums
+    }
+
+    #[inline]
     fn home(&self, Ad { head: [high, low], tail }: Ad, pattern: u64) -> usize {
         let rest = u64::from(tail) << 32 ^ pattern.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let hash = fold(high ^ 0xA076_1D64_78BD_642F, low ^ rest ^ 0xE703_7ED1_A0B4_28DB);
@@ -146,8 +189,8 @@ impl Sums {
         let larger = vec![Slot::default(); (2 * self.slots.len()).max(FEW)];
         let slots = std::mem::replace(&mut self.slots, larger);
         self.taken = 0;
-        for Slot { ad, clicks, pattern } in slots.into_iter().filter(|slot| slot.clicks > 0) {
-            self.add(ad, pattern, clicks);
+        for slot in slots.into_iter().filter(|slot| slot.clicks > 0) {
+            self.add(slot.ad(), slot.pattern, slot.clicks);
         }
     }
 }

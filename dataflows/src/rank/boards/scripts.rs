@@ -78,8 +78,8 @@ impl Both {
             parts.entry(*minute).or_default().push((*filter, name, *clicks));
             grown.push((growth, cell));
         }
-        for (minute, mut cells) in parts {
-            self.minutes.add(minute, Rc::new(Sealed::from_cells(&mut cells)));
+        for (minute, cells) in parts {
+            self.minutes.add(minute, Rc::new(Sealed::from_cells(cells)));
         }
         for (growth, cell) in &grown {
             self.windows.add(cell, growth.clicks - growth.was);
