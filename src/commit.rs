@@ -10,9 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use clicks_dataflows::count::Change;
+use clicks_dataflows::count::changes::ChangeRef;
 use clicks_dataflows::ledger::{Commit, Lengths, Mark, Name, Position, Totals};
-use clicks_dataflows::match_filters::Cell;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::{Behind, Lift, Progress};
 use clicks_dataflows::rank::List;
@@ -217,16 +216,9 @@ impl Committer {
 
     fn add_rows(&mut self, epoch: Epoch, learnt: &Learnt) {
         let (options, writer) = (&self.options, &mut self.writer);
-        for Change { cell: Cell { minute, filter, ad }, clicks, was } in &learnt.counts {
-            let row = CountRow {
-                ad_id: ad.as_str(),
-                minute: *minute,
-                filter: *filter,
-                clicks: *clicks,
-                was: *was,
-                epoch: Time(epoch),
-                state: State::at(epoch, options.settle(*minute)),
-            };
+        for ChangeRef { ad, minute, filter, clicks, was } in learnt.counts.iter() {
+            let (epoch, state) = (Time(epoch), State::at(epoch, options.settle(minute)));
+            let row = CountRow { ad_id: ad, minute, filter, clicks, was, epoch, state };
             self.rows.counts.push(|line, key| writer.count(&row, line, key));
         }
         for List { group: (filter, window, minute), ads } in &learnt.ranks {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use clicks_dataflows::click::Reject;
-use clicks_dataflows::count::Change;
+use clicks_dataflows::count::changes::{self, Changes, PackedChange};
 use clicks_dataflows::graph::Outputs;
 use clicks_dataflows::keep_first::Tally;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::{Lift, Note, Progress};
 use clicks_dataflows::rank::List;
 use clicks_dataflows::time::Epoch;
-use clicks_dataflows::{Stream, Updates};
+use clicks_dataflows::{PackedStream, Stream, Updates};
 use timely::ExchangeData;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::ProbeHandle;
@@ -24,7 +24,7 @@ use timely::dataflow::operators::{Operator, Probe};
 #[derive(Clone, Debug, Default)]
 pub struct Learnt {
     /// Changed counts.
-    pub counts: Vec<Change>,
+    pub counts: Changes,
     /// Changed lists.
     pub ranks: Vec<List>,
     /// Rejects.
@@ -40,31 +40,24 @@ pub struct Learnt {
 impl Learnt {
     /// What all of `parts`, in the order of their epochs, tell at once.
     fn joined(parts: impl Iterator<Item = Learnt>) -> Learnt {
-        let (mut counts, mut ranks) = (BTreeMap::<_, Change>::new(), BTreeMap::new());
+        let (mut counts, mut ranks) = (Vec::new(), BTreeMap::new());
         let mut joined = Learnt::default();
         for part in parts {
-            for change in part.counts {
-                let was = counts.get(&change.cell).map_or(change.was, |before| before.was);
-                counts.insert(change.cell.clone(), Change { was, ..change });
-            }
+            counts.push(part.counts);
             ranks.extend(part.ranks.into_iter().map(|list| (list.group, list)));
             joined.rejects.extend(part.rejects);
             joined.tallies.extend(part.tallies);
             joined.progress.extend(part.progress);
             joined.lifts.extend(part.lifts);
         }
-        joined.counts.extend(counts.into_values());
+        joined.counts = Changes::joined(&counts);
         joined.ranks.extend(ranks.into_values());
         joined
     }
 
     /// Puts everything in the order in which it is told.
     pub fn sort(&mut self) {
-        // They come in few runs that are in order, and the stable sort merges runs.
-        self.counts.sort_by(|a, b| {
-            let key = |change: &Change| (change.cell.minute, change.cell.filter);
-            a.cell.ad.cmp(&b.cell.ad).then_with(|| key(a).cmp(&key(b)))
-        });
+        self.counts.sort();
         self.ranks.sort_unstable_by_key(|list| list.group);
         self.rejects.sort_unstable_by_key(|reject| reject.at);
         self.progress.sort_unstable_by_key(|progress| progress.partition);
@@ -99,8 +92,7 @@ impl Outbox {
             told,
             input,
         };
-        let counts = outputs.counts.filter(move |change| change.cell.minute >= from);
-        outbox.gather(updates(counts), |learnt, change| learnt.counts.push(change));
+        outbox.gather_counts(outputs.counts);
         let ranks = outputs.ranks.filter(move |list| list.group.2 >= from);
         outbox.gather(updates(ranks), |learnt, list| learnt.ranks.push(list));
         outbox.gather(updates(outputs.rejects), |learnt, reject| learnt.rejects.push(reject));
@@ -139,6 +131,29 @@ impl Outbox {
                         while let Some((_, datum)) = data.next_if(|(of, _)| *of == epoch) {
                             keep(learnt, datum);
                         }
+                    }
+                });
+            }
+        });
+        gathered.probe_with(&self.told);
+    }
+
+    /// Containers of changes stay as they came, if they are of one epoch.
+    fn gather_counts(&self, changes: PackedStream<'_, PackedChange>) {
+        let epochs = Rc::clone(&self.epochs);
+        let by_lead =
+            pact::ExchangeCore::<changes::Builder, _>::new_core(|_: &(PackedChange, &[u8])| 0);
+        let gathered = changes.unary::<NoRows, _, _, _>(by_lead, "Gather", move |_, _| {
+            move |changes, _| {
+                changes.for_each(|_, changes| {
+                    let mut epochs = epochs.borrow_mut();
+                    let rows = changes.rows();
+                    let Some(PackedChange { epoch, .. }) = rows.first().copied() else { return };
+                    if rows.iter().all(|change| change.epoch == epoch) {
+                        return epochs.entry(epoch).or_default().counts.append(changes);
+                    }
+                    for (change, text) in changes.iter() {
+                        epochs.entry(change.epoch).or_default().counts.push(change, text);
                     }
                 });
             }

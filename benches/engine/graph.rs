@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use clicks::outbox::{Learnt, Outbox};
 use clicks_dataflows::click::ClickRef;
+use clicks_dataflows::count::changes::ChangeRef;
 use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::faults::Faults;
 use clicks_dataflows::gauge::Gauges;
@@ -129,10 +130,8 @@ fn take(outbox: &mut Outbox, open: Epoch, told: &mut Told) {
 }
 
 fn add(epoch: Epoch, learnt: &Learnt, rows: &mut Checksum) {
-    for change in &learnt.counts {
-        let ad = Text::new(change.cell.ad.as_str());
-        let (minute, filter) = (change.cell.minute, change.cell.filter);
-        rows.count(Count { epoch, ad, minute, filter, clicks: change.clicks });
+    for ChangeRef { ad, minute, filter, clicks, .. } in learnt.counts.iter() {
+        rows.count(Count { epoch, ad: Text::new(ad), minute, filter, clicks });
     }
     for list in &learnt.ranks {
         let (filter, window, minute) = list.group;

@@ -26,7 +26,8 @@ use timely::dataflow::Scope;
 use timely::dataflow::operators::Concat;
 
 use crate::click::Reject;
-use crate::count::{self, Change, count};
+use crate::count::changes::{self, PackedChange};
+use crate::count::{self, count};
 use crate::gauge::Gauges;
 use crate::horizon::{Advance, advances};
 use crate::ingest::{Ingest, ingest};
@@ -44,7 +45,7 @@ use crate::{Notes, PackedStream, Stream, Updates};
 /// Everything the graph tells the outside world.
 pub struct Outputs<'scope> {
     /// Changed counts of cells.
-    pub counts: Updates<'scope, Change>,
+    pub counts: PackedStream<'scope, PackedChange>,
     /// Lists of the most clicked ads.
     pub ranks: Updates<'scope, List>,
     /// Records that are not clicks.
@@ -76,7 +77,8 @@ pub fn assemble<'scope>(
 }
 
 /// What becomes of clicks: changed counts, lists, tallies.
-type Told<'scope> = (Updates<'scope, Change>, Updates<'scope, List>, Updates<'scope, Tally>);
+type Told<'scope> =
+    (PackedStream<'scope, PackedChange>, Updates<'scope, List>, Updates<'scope, Tally>);
 
 /// The stages as differential operators over whole clicks.
 fn simple<'scope>(
@@ -90,7 +92,7 @@ fn simple<'scope>(
     let cells = settle(cells, options);
     let counts = count(cells, advances.clone(), options, gauges);
     let ranks = rank(counts.clone(), advances, options, gauges);
-    (counts, ranks, tallies)
+    (changes::packed(counts, options), ranks, tallies)
 }
 
 /// The same stages over rows of fixed width, the first three of them as one.
@@ -106,7 +108,8 @@ fn fast<'scope>(
     let (cells, tallies) =
         keep_first::fast::keep_first(arrivals, advances.clone(), seen, options, gauges);
     let (counts, ads) = count::fast::count(cells, advances.clone(), options);
-    let changes = count::fast::changes(counts.clone(), Rc::clone(&ads), options, gauges);
-    let ranks = rank::fast::rank(counts, ads, advances, options, gauges);
+    let grown = count::fast::grown(counts, gauges);
+    let changes = count::fast::changes(grown.clone(), Rc::clone(&ads), options);
+    let ranks = rank::fast::rank(grown, ads, advances, options, gauges);
     (changes, ranks, tallies)
 }

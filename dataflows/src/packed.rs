@@ -27,7 +27,7 @@ pub trait Row: Pod + Marked {
 }
 
 /// Rows and their texts.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Packed<R> {
     rows: Vec<R>,
     texts: Vec<u8>,

@@ -38,7 +38,7 @@ pub(crate) struct Told {
     pub(crate) minute: Minute,
     pub(crate) added: Rc<Sealed>,
     /// The same cells in the order in which they are told: by id, then by filter.
-    pub(crate) in_order: Rc<Vec<(Name, u32, u32)>>,
+    pub(crate) in_order: Rc<Vec<Added>>,
 }
 
 /// What a range of epochs told.
@@ -75,16 +75,23 @@ pub(crate) struct CellBatcher {
     ads: Rc<RefCell<Ads>>,
     horizon: Rc<RefCell<Horizon>>,
     options: Options,
-    waiting: BTreeMap<Epoch, BTreeMap<Minute, Vec<Waiting>>>,
+    waiting: BTreeMap<Epoch, BTreeMap<Minute, Vec<Added>>>,
     retained: Antichain<Epoch>,
 }
 
-/// A cell that waits.
-struct Waiting {
-    head: Head,
-    name: Name,
-    place: u32,
-    clicks: u32,
+/// A cell of a minute, to which clicks are added.
+#[derive(Clone, Copy)]
+pub(crate) struct Added {
+    /// The head of its ad's id.
+    pub(crate) head: Head,
+    /// The length of that id.
+    pub(crate) id_bytes: u32,
+    /// What stands for its ad.
+    pub(crate) name: Name,
+    /// The place of its filter.
+    pub(crate) place: u32,
+    /// So many clicks.
+    pub(crate) clicks: u32,
 }
 
 impl CellBatcher {
@@ -125,14 +132,14 @@ impl Batcher<PackedCells> for CellBatcher {
                     |(_, _, name)| name,
                 );
                 last = Some((head, ad_bytes, name));
-                waiting.push(Waiting { head, name, place, clicks });
+                waiting.push(Added { head, id_bytes: ad_bytes, name, place, clicks });
             }
         }
     }
 }
 
 /// Puts `cells` in the order in which they are told, each once.
-fn in_order(mut cells: Vec<Waiting>, ads: &Ads) -> Vec<(Name, u32, u32)> {
+fn in_order(mut cells: Vec<Added>, ads: &Ads) -> Vec<Added> {
     // Each worker sends its own in order: these are few runs, which are merged.
     cells.sort_by(|a, b| {
         let by_head = a.head.cmp(&b.head);
@@ -141,16 +148,15 @@ fn in_order(mut cells: Vec<Waiting>, ads: &Ads) -> Vec<(Name, u32, u32)> {
             false => ads.order(a.name, b.name),
         })
     });
-    let mut in_order: Vec<(Name, u32, u32)> = Vec::with_capacity(cells.len());
-    for Waiting { name, place, clicks, .. } in cells {
-        match in_order.last_mut().filter(|last| (last.0, last.1) == (name, place)) {
-            Some((_, _, sum)) => {
-                *sum = sum.checked_add(clicks).expect("a cell gets fewer clicks than u32");
-            }
-            None => in_order.push((name, place, clicks)),
+    cells.dedup_by(|next, cell| {
+        let same = (next.name, next.place) == (cell.name, cell.place);
+        if same {
+            let sum = cell.clicks.checked_add(next.clicks);
+            cell.clicks = sum.expect("a cell gets fewer clicks than u32");
         }
-    }
-    in_order
+        same
+    });
+    cells
 }
 
 impl Extract for CellBatcher {
@@ -170,7 +176,7 @@ impl Extract for CellBatcher {
         for (epoch, minutes) in closed {
             for (minute, cells) in minutes {
                 let in_order = Rc::new(in_order(cells, &self.ads.borrow()));
-                let cells = in_order.iter().map(|(name, place, clicks)| (*place, *name, *clicks));
+                let cells = in_order.iter().map(|cell| (cell.place, cell.name, cell.clicks));
                 let added = Rc::new(Sealed::from_cells(cells));
                 told.push(Told { epoch, minute, added, in_order });
             }

@@ -1,12 +1,13 @@
 //! Clicks of each cell, by the fast engine.
 //!
 //! ```text
-//! cells ─exchange by ad─▶ arrangement ─┬─▶ changes
-//!                                      └─▶ counts, by epoch and minute, for `rank`
+//! cells ─exchange by ad─▶ arrangement ─▶ grown ─┬─▶ changes
+//!                                               └─▶ `rank`
 //! ```
 //!
-//! The arrangement is a trace of our own, see [`crate::count::batch`]. The changes of an epoch
-//! leave in the order in which they are told.
+//! The arrangement is a trace of our own, see [`crate::count::batch`]. What a cell had before is
+//! looked up once, for all who ask; the changes of a minute leave in the order in which they are
+//! told.
 //!
 //! Keeps eight bytes for each cell until its minute is beyond the horizon and all that was learnt
 //! of it is told.
@@ -21,17 +22,18 @@ use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::ads::{Ads, Name};
-use crate::count::batch::{Batch, CellBatcher, CountTrace, Told};
+use crate::ads::Ads;
+use crate::count::batch::{Added, Batch, CellBatcher, CountTrace, Told};
+use crate::count::changes::{self, PackedChange};
+use crate::count::changes_by;
 use crate::count::minutes::Minutes;
-use crate::count::{Change, changes_by};
+use crate::count::sealed::Sealed;
 use crate::gauge::{Gauge, Gauges};
 use crate::horizon::{Advance, Horizon};
 use crate::keep_first::fast::{PackedCell, PackedCells};
-use crate::match_filters::Cell;
 use crate::options::Options;
 use crate::time::{Epoch, Minute};
-use crate::{PackedStream, Stream, Updates};
+use crate::{PackedStream, Stream};
 
 /// Counts by minute, filter and ad.
 pub(crate) type Counts<'scope> = Arranged<'scope, TraceAgent<CountTrace>>;
@@ -63,76 +65,78 @@ pub(crate) fn count<'scope>(
     (counts, ads)
 }
 
-/// What `counts` learns, as changed totals, those of an epoch by ad, minute and filter.
-pub(crate) fn changes<'scope>(
+/// Cells of a minute that grew at one epoch.
+pub(crate) struct Grown {
+    /// The minute.
+    pub(crate) minute: Minute,
+    /// The clicks that they got.
+    pub(crate) added: Rc<Sealed>,
+    /// Those clicks in the order in which they are told, with what was there before.
+    pub(crate) cells: Vec<(Added, u64)>,
+}
+
+/// What `counts` learns, by epoch and minute.
+pub(crate) fn grown<'scope>(
     counts: Counts<'scope>,
-    ads: Rc<RefCell<Ads>>,
-    options: &Options,
     gauges: &Gauges,
-) -> Updates<'scope, Change> {
-    let (options, gauge) = (options.clone(), gauges.cells.clone());
-    let mut held = CellsHeld { minutes: BTreeMap::new(), gauge };
+) -> Stream<'scope, (Epoch, Rc<Grown>)> {
+    let mut held = CellsHeld { minutes: BTreeMap::new(), gauge: gauges.cells.clone() };
     changes_by(counts, move |batches, known, tell| {
-        let ads = ads.borrow();
-        for_each_change(&batches, &known, &ads, &mut held, |epoch, changed| {
-            let filter = options.filters.id_at(changed.place);
-            let (minute, ad) = (changed.minute, ads.id(changed.name));
-            let cell = Cell { minute, filter, ad };
-            let (was, clicks) = (changed.was, changed.was + u64::from(changed.added));
-            tell(epoch, Change { cell, clicks, was });
+        for_each_grown(&batches, &known, |epoch, grown| {
+            let new = grown.cells.iter().filter(|(_, was)| *was == 0).count();
+            held.add(grown.minute, new as u64);
+            tell((epoch, Rc::new(grown)));
         });
+        batches.iter().for_each(|batch| held.forget_before(batch.forget_before));
     })
 }
 
-/// A cell whose count changed.
-struct Changed {
-    name: Name,
-    minute: Minute,
-    place: u32,
-    added: u32,
-    was: u64,
+/// The changed totals; of minutes before the first that is told there are none.
+pub(crate) fn changes<'scope>(
+    grown: Stream<'scope, (Epoch, Rc<Grown>)>,
+    ads: Rc<RefCell<Ads>>,
+    options: &Options,
+) -> PackedStream<'scope, PackedChange> {
+    let options = options.clone();
+    grown.unary::<changes::Builder, _, _, _>(Pipeline, "PackChanges", move |_, _| {
+        move |grown, output| {
+            grown.for_each(|time, data| {
+                let ads = ads.borrow();
+                let mut session = output.session_with_builder(&time);
+                for (epoch, grown) in data.drain(..) {
+                    let Grown { minute, cells, .. } = &*grown;
+                    let cells = if *minute < options.from { &[][..] } else { cells };
+                    for (cell, was) in cells {
+                        let id = (cell.head, cell.id_bytes);
+                        let of = (*minute, options.filters.id_at(cell.place));
+                        let clicks = (*was, *was + u64::from(cell.clicks));
+                        let change = PackedChange::new(epoch, id, of, clicks);
+                        let long = if change.is_long() { ads.long(cell.name) } else { "" };
+                        session.give((change, long.as_bytes()));
+                    }
+                }
+            });
+        }
+    })
 }
 
-/// Calls `each` with the changes of each epoch of `batches` in their order, given those `known`
-/// before.
-fn for_each_change(
-    batches: &[Rc<Batch>],
-    known: &[Rc<Batch>],
-    ads: &Ads,
-    held: &mut CellsHeld,
-    mut each: impl FnMut(Epoch, Changed),
-) {
+/// Calls `each` with what each epoch of `batches` told, given those `known` before.
+fn for_each_grown(batches: &[Rc<Batch>], known: &[Rc<Batch>], mut each: impl FnMut(Epoch, Grown)) {
     let mut since = Minutes::default();
     let told: Vec<&Told> = batches.iter().flat_map(|batch| &batch.told).collect();
     for of_epoch in told.chunk_by(|a, b| a.epoch == b.epoch) {
-        let epoch = of_epoch[0].epoch;
-        let mut changed = Vec::new();
-        for Told { minute, in_order, .. } in of_epoch {
+        for Told { epoch, minute, added, in_order } in of_epoch {
             let known = known.iter().map(|batch| &batch.minutes).chain([&since]);
             let known: Vec<&Minutes> = known.filter(|minutes| minutes.has(*minute)).collect();
-            let minute = *minute;
-            let mut new = 0;
-            for (name, place, added) in in_order.iter().copied() {
-                let was = known.iter().map(|known| known.clicks(minute, place, name)).sum();
-                new += u64::from(was == 0);
-                changed.push(Changed { name, minute, place, added, was });
-            }
-            held.add(minute, new);
+            let was = |cell: &Added| -> u64 {
+                known.iter().map(|known| known.clicks(*minute, cell.place, cell.name)).sum()
+            };
+            let cells = in_order.iter().map(|cell| (*cell, was(cell))).collect();
+            each(*epoch, Grown { minute: *minute, added: Rc::clone(added), cells });
         }
-        if of_epoch.len() > 1 {
-            // What it told of each minute is in order: these are runs, which are merged.
-            changed.sort_by(|a, b| {
-                let place = |changed: &Changed| (changed.minute, changed.place);
-                ads.order(a.name, b.name).then_with(|| place(a).cmp(&place(b)))
-            });
-        }
-        changed.into_iter().for_each(|changed| each(epoch, changed));
         for Told { minute, added, .. } in of_epoch {
             since.add(*minute, Rc::clone(added));
         }
-    }
-    for batch in batches {
-        held.forget_before(batch.forget_before);
     }
 }
 

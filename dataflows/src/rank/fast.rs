@@ -1,52 +1,47 @@
 //! `rank` of the fast engine: the lists of a worker, by its boards.
 //!
 //! ```text
-//! counts ─▶ by epoch and minute ─▶ minutes, shared by reference with the arrangement
-//!                                    └─▶ boards ─▶ lists
+//! grown cells, by epoch and minute ─▶ minutes, shared by reference with the arrangement
+//!                                       └─▶ boards ─▶ lists
 //! ```
 //!
 //! When lists are made and told is the same for both engines, see [`crate::rank`].
 //!
 //! Keeps references to the counts of the minutes that lists still need, and what [`Boards`] keep.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use timely::dataflow::operators::vec::Map;
 
 use crate::ads::Ads;
-use crate::count::batch::Told;
-use crate::count::fast::Counts;
+use crate::count::batch::Added;
+use crate::count::fast::Grown;
 use crate::count::minutes::Minutes;
-use crate::count::sealed::Sealed;
 use crate::filter::{FilterId, Filters};
 use crate::gauge::Gauges;
 use crate::horizon::Advance;
 use crate::options::Options;
 use crate::rank::boards::{Boards, Counted, Growth};
-use crate::rank::worker::{Grown, Lists};
+use crate::rank::worker::{self, Lists};
 use crate::rank::{List, rank_by};
-use crate::time::Minute;
+use crate::time::{Epoch, Minute};
 use crate::windows::{Group, Ranked};
 use crate::{Stream, Updates};
 
 /// The lists that each epoch tells.
 pub(crate) fn rank<'scope>(
-    counts: Counts<'scope>,
+    grown: Stream<'scope, (Epoch, Rc<Grown>)>,
     ads: Rc<RefCell<Ads>>,
     advances: Stream<'scope, Advance>,
     options: &Options,
     gauges: &Gauges,
 ) -> Updates<'scope, List> {
     let filters = options.filters.clone();
-    let grown = counts.stream.flat_map(move |span| {
-        let told: Vec<Told> = span.inner.map(|batch| batch.told.clone()).unwrap_or_default();
-        let filters = filters.clone();
-        told.into_iter().map(move |Told { epoch, minute, added, .. }| {
-            let ids = added.filters().map(|place| filters.id_at(place)).collect();
-            (epoch, GrownMinute { minute, filters: ids, added })
-        })
+    let grown = grown.map(move |(epoch, grown)| {
+        let filters = grown.added.filters().map(|place| filters.id_at(place)).collect();
+        (epoch, GrownMinute { grown, filters, by_filter: OnceCell::new().into() })
     });
     let lists = FastLists {
         minutes: Minutes::default(),
@@ -60,14 +55,32 @@ pub(crate) fn rank<'scope>(
 /// Cells of a minute that grew.
 #[derive(Clone)]
 struct GrownMinute {
-    minute: Minute,
+    grown: Rc<Grown>,
     filters: Rc<[FilterId]>,
-    added: Rc<Sealed>,
+    /// By the place of the filter; most are never asked for.
+    by_filter: Rc<OnceCell<BTreeMap<u32, Vec<Growth>>>>,
 }
 
-impl Grown for GrownMinute {
+impl GrownMinute {
+    /// The growth of each cell under the filter at `place`.
+    fn growths(&self, place: u32) -> &[Growth] {
+        let minute = self.grown.minute;
+        let by_filter = self.by_filter.get_or_init(|| {
+            let mut by_filter: BTreeMap<u32, Vec<Growth>> = BTreeMap::new();
+            for (Added { name, place, clicks, .. }, was) in &self.grown.cells {
+                let clicks = was + u64::from(*clicks);
+                let growth = Growth { minute, filter: *place, name: *name, clicks, was: *was };
+                by_filter.entry(*place).or_default().push(growth);
+            }
+            by_filter
+        });
+        by_filter.get(&place).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl worker::Grown for GrownMinute {
     fn minute(&self) -> Minute {
-        self.minute
+        self.grown.minute
     }
 
     fn filters(&self) -> Vec<FilterId> {
@@ -82,29 +95,17 @@ struct FastLists {
     ads: Rc<RefCell<Ads>>,
 }
 
-impl FastLists {
-    /// The growth of each cell of `grown` under the filter at `place`, once the minutes have it.
-    fn growths(minutes: &Minutes, grown: &GrownMinute, place: u32) -> impl Iterator<Item = Growth> {
-        let minute = grown.minute;
-        grown.added.cells(place).map(move |(name, added)| {
-            let clicks = minutes.clicks(minute, place, name);
-            Growth { minute, filter: place, name, clicks, was: clicks - u64::from(added) }
-        })
-    }
-}
-
 impl Lists for FastLists {
     type Grown = GrownMinute;
 
     fn learn(&mut self, grown: &[GrownMinute]) {
-        for GrownMinute { minute, added, .. } in grown {
-            self.minutes.add(*minute, Rc::clone(added));
+        for GrownMinute { grown, .. } in grown {
+            self.minutes.add(grown.minute, Rc::clone(&grown.added));
         }
         for grown in grown {
-            for place in grown.added.filters() {
-                if self.boards.touches(grown.minute, place) {
-                    let growths = FastLists::growths(&self.minutes, grown, place);
-                    growths.for_each(|growth| self.boards.grew(&growth));
+            for place in grown.grown.added.filters() {
+                if self.boards.touches(grown.grown.minute, place) {
+                    grown.growths(place).iter().for_each(|growth| self.boards.grew(growth));
                 }
             }
         }
@@ -123,9 +124,9 @@ impl Lists for FastLists {
         let place = self.filters.place_of(filter);
         let ads = self.ads.borrow();
         let counted = Counted { minutes: &self.minutes, ads: &ads };
-        for growth in FastLists::growths(&self.minutes, grown, place) {
+        for growth in grown.growths(place) {
             let changed = |(_, window, end)| changed((filter, window, end));
-            self.boards.correct(counted, &growth, ends, changed);
+            self.boards.correct(counted, growth, ends, changed);
         }
     }
 
