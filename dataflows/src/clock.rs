@@ -28,6 +28,7 @@ impl Clock {
     ///
     /// `ahead` for a click that is too far beyond its log time, `too_late` for one whose minute
     /// is over for too long. Neither moves anything.
+    #[inline]
     pub fn judge(
         &mut self,
         event_ms: Millis,
