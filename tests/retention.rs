@@ -99,6 +99,7 @@ fn a_topic_that_was_made_again_and_filled_beyond_the_ledger_is_found_out() {
 fn a_restart_tells_the_last_rows_again_and_compares_them() {
     let settings = Settings {
         changes: false,
+        copies_stay: false,
         lateness_ms: 1000,
         horizon_ms: 120_000,
         ahead_max_ms: 60_000,

@@ -5,10 +5,10 @@ use std::io::{self, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use clicks_dataflows::options::{Emit, Options};
+use clicks_dataflows::options::{Copies, Emit, Options};
 
 use crate::duck;
-use crate::graph::run_job;
+use crate::graph::{Closing, closings, run_job};
 use crate::job::run_directory;
 use crate::race::{Bar, Figure, Missing, race};
 use crate::support::flat::is_flat;
@@ -49,11 +49,13 @@ pub fn workers(args: &Args) -> Vec<Figure> {
     ];
     let figure = |(work, pinned, bar)| {
         let input = make(Shape { pinned, ..args.shape() });
+        let copies = if pinned { Copies::Partition } else { Copies::Anywhere };
+        let options = Options { copies, ..options(6) };
         let took = race(
             args.rounds,
             &[
-                ("1 worker", &|| run_job(&input, 1, options(6))),
-                ("2 workers", &|| run_job(&input, 2, options(6))),
+                ("1 worker", &|| run_job(&input, 1, options.clone())),
+                ("2 workers", &|| run_job(&input, 2, options.clone())),
             ],
         );
         Figure::new(work, Bar::AtLeast(bar), took.map(|took| took[0] / took[1]))
@@ -99,6 +101,25 @@ pub fn emit(args: &Args) -> Vec<Figure> {
         race(args.rounds, &[("final", &|| run(Emit::Final)), ("changes", &|| run(Emit::Changes))]);
     let ratio = took.map(|took| took[0] / took[1]);
     vec![Figure::new("emit = changes, refresh 1 s / final", Bar::AtLeast(0.7), ratio)]
+}
+
+/// From the moment at which the last clock passes the epoch that settles a minute, to its rows.
+pub fn closing(args: &Args) -> Vec<Figure> {
+    let input = make(args.shape());
+    let (told, closings) = closings(&input, &options(6));
+    // An epoch at which nothing settles tells nothing.
+    let mut took: Vec<(f64, u64)> = closings
+        .iter()
+        .filter(|closing| closing.rows > 0)
+        .map(|Closing { rows, took }| (took.as_secs_f64() * 1000.0, *rows))
+        .collect();
+    took.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let same = told == run_loop(args, &input);
+    let of = |percent: usize| took.get((took.len() * percent / 100).min(took.len() - 1));
+    let (half, p99) = (of(50), of(99));
+    println!("  {} minutes settle: half within {half:?} ms, rows; 99 % {p99:?}", took.len());
+    let p99 = p99.filter(|_| same).map(|(ms, _)| *ms);
+    vec![Figure::new("closing of an epoch that settles a minute, p99, ms", Bar::AtMost(20.0), p99)]
 }
 
 /// What a click costs, beside a tenth of the clicks on as many ads.

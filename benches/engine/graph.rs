@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use clicks::outbox::{Learnt, Outbox};
 use clicks_dataflows::click::ClickRef;
@@ -50,45 +51,123 @@ pub fn run_job(decoded: &Arc<Decoded>, workers: usize, options: Options) -> Told
     *told.lock().expect("nobody panics")
 }
 
-fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Options) -> Told {
-    let (index, peers) = (worker.index(), worker.peers());
-    let (mut ingest, mut outbox) = worker.dataflow(|scope| {
-        let seen = SeenClicks::new(Box::new(InMemory), Faults::default());
-        let (ingest, outputs) = assemble(scope, seen, options, &Gauges::default());
-        (ingest, Outbox::attach(outputs, options))
-    });
-    let own =
-        (0..).zip(&decoded.partitions).filter(|(number, _)| *number as usize % peers == index);
-    let mut own: Vec<(u32, &[Click])> = own.map(|(at, clicks)| (at, clicks.as_slice())).collect();
-    let mut offsets = vec![0; decoded.partitions.len()];
-    for (partition, _) in &own {
-        let start = Start { partition: *partition, ..Start::default() };
-        ingest.open(start, decoder.clone(), 0);
+/// The clicks of a worker's partitions on their way into its graph.
+struct Feed<'a> {
+    ingest: Ingest,
+    /// What is still to come of each partition.
+    left: Vec<(u32, &'a [Click])>,
+    offsets: Vec<u64>,
+    countries: Vec<String>,
+}
+
+impl<'a> Feed<'a> {
+    /// The graph of `worker`, and the way into it.
+    fn assemble(
+        worker: &mut Worker,
+        decoded: &'a Decoded,
+        decoder: &Decoder,
+        options: &Options,
+    ) -> (Feed<'a>, Outbox) {
+        let (index, peers) = (worker.index(), worker.peers());
+        let (mut ingest, outbox) = worker.dataflow(|scope| {
+            let seen = SeenClicks::new(Box::new(InMemory), Faults::default());
+            let (ingest, outputs) = assemble(scope, seen, options, &Gauges::default());
+            (ingest, Outbox::attach(outputs, options))
+        });
+        let own =
+            (0..).zip(&decoded.partitions).filter(|(number, _)| *number as usize % peers == index);
+        let left: Vec<(u32, &[Click])> = own.map(|(at, clicks)| (at, clicks.as_slice())).collect();
+        for (partition, _) in &left {
+            let start = Start { partition: *partition, ..Start::default() };
+            ingest.open(start, decoder.clone(), 0);
+        }
+        ingest.close_spare();
+        let code = |country| String::from_utf8(country_code(country).to_vec());
+        let countries = (0..COUNTRIES).map(|country| code(country).expect("letters are UTF-8"));
+        let offsets = vec![0; decoded.partitions.len()];
+        (Feed { ingest, left, offsets, countries: countries.collect() }, outbox)
     }
-    ingest.close_spare();
-    let code = |country| String::from_utf8(country_code(country).to_vec());
-    let countries = (0..COUNTRIES).map(|country| code(country).expect("letters are UTF-8"));
-    let countries: Vec<String> = countries.collect();
-    let mut told = Told::default();
-    while let Some(open) = outbox.open_from() {
-        own.retain_mut(|(partition, clicks)| {
-            let at = ingest.partition(*partition).map_or(0, |partition| partition.epoch());
-            if open > 0 && at > open + AHEAD_MS {
-                return true;
-            }
+
+    /// Pushes of each partition as many clicks as `count` says, and closes those that have ended.
+    fn push(&mut self, count: impl Fn(&Ingest, u32, &[Click]) -> usize) {
+        let Feed { ingest, left, offsets, countries } = self;
+        left.retain_mut(|(partition, clicks)| {
             let batch;
-            (batch, *clicks) = clicks.split_at(BATCH.min(clicks.len()));
-            push(&mut ingest, *partition, batch, &countries, &mut offsets[*partition as usize]);
+            (batch, *clicks) = clicks.split_at(count(ingest, *partition, clicks));
+            push(ingest, *partition, batch, countries, &mut offsets[*partition as usize]);
             if clicks.is_empty() {
                 ingest.close(*partition);
             }
             !clicks.is_empty()
+        });
+    }
+}
+
+fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Options) -> Told {
+    let (mut feed, mut outbox) = Feed::assemble(worker, decoded, decoder, options);
+    let mut told = Told::default();
+    while let Some(open) = outbox.open_from() {
+        feed.push(|ingest, partition, clicks| {
+            let at = ingest.partition(partition).map_or(0, |partition| partition.epoch());
+            if open > 0 && at > open + AHEAD_MS { 0 } else { BATCH.min(clicks.len()) }
         });
         worker.step();
         take(&mut outbox, open, &mut told);
     }
     take(&mut outbox, Epoch::MAX, &mut told);
     told
+}
+
+/// An epoch from the moment at which the last clock passes it.
+pub struct Closing {
+    /// The rows that it told.
+    pub rows: u64,
+    /// How long it took until they were there.
+    pub took: Duration,
+}
+
+/// Runs the graph on one worker, each epoch to its end before the next begins, as a job does that
+/// keeps up.
+pub fn closings(decoded: &Arc<Decoded>, options: &Options) -> (Told, Vec<Closing>) {
+    let (decoded, decoder, options) = (Arc::clone(decoded), decoder(), options.clone());
+    let work = move |worker: &mut Worker| in_step(worker, &decoded, &decoder, &options);
+    let config = Config { communication: CommunicationConfig::Thread, ..Config::thread() };
+    let guards = timely::execute(config, work).expect("a thread can be started");
+    let mut workers = guards.join().into_iter();
+    workers.next().expect("there is a worker").expect("it does not fail")
+}
+
+fn in_step(
+    worker: &mut Worker,
+    decoded: &Decoded,
+    decoder: &Decoder,
+    options: &Options,
+) -> (Told, Vec<Closing>) {
+    let (mut feed, mut outbox) = Feed::assemble(worker, decoded, decoder, options);
+    let (mut told, mut closings) = (Told::default(), Vec::new());
+    let first = decoded.partitions.iter().flatten().map(|click| click.event_ms).min();
+    let mut epoch = options.epoch(first.unwrap_or(0));
+    while !feed.left.is_empty() {
+        feed.push(|_, _, clicks| {
+            let next = clicks.iter().position(|click| click.event_ms >= epoch);
+            next.unwrap_or(clicks.len())
+        });
+        while worker.step() {}
+        let rows = told.rows.counts;
+        let began = Instant::now();
+        feed.push(|_, _, clicks| clicks.len().min(1));
+        while outbox.open_from().is_some_and(|open| open <= epoch) {
+            worker.step();
+        }
+        take(&mut outbox, epoch + 1, &mut told);
+        closings.push(Closing { rows: told.rows.counts - rows, took: began.elapsed() });
+        epoch += options.refresh_ms;
+    }
+    while outbox.open_from().is_some() {
+        worker.step();
+    }
+    take(&mut outbox, Epoch::MAX, &mut told);
+    (told, closings)
 }
 
 fn push(

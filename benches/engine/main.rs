@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use clicks::worker::monotonic_ms;
+use clicks_dataflows::options::{Copies, Options};
 
 use race::Figure;
 use told::{Checksum, Told};
@@ -115,6 +116,8 @@ enum Case {
     Emit,
     /// Ten times the clicks
     Growth,
+    /// From a clock to the rows of a minute
+    Closing,
     /// Memory over days
     Memory,
 }
@@ -122,7 +125,7 @@ enum Case {
 /// Measures a case.
 type Measure = fn(&Args) -> Vec<Figure>;
 
-const CASES: [(Case, Measure); 7] = [
+const CASES: [(Case, Measure); 8] = [
     // First, as memory that was used once and is free stays resident.
     (Case::Memory, figures::memory),
     (Case::Speed, figures::speed),
@@ -131,6 +134,7 @@ const CASES: [(Case, Measure); 7] = [
     (Case::Directory, figures::directory),
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
+    (Case::Closing, figures::closing),
 ];
 
 impl Args {
@@ -183,7 +187,8 @@ fn once(args: &Args, mode: Mode) {
         }
         Mode::Job => {
             let decoded = Arc::new(Decoded::make(shape));
-            let options = support::job::options(6);
+            let copies = if args.pinned { Copies::Partition } else { Copies::Anywhere };
+            let options = Options { copies, ..support::job::options(6) };
             repeat(args, || Some(graph::run_job(&decoded, args.workers, options.clone())));
         }
         Mode::LoopFiles => {

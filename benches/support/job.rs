@@ -16,7 +16,7 @@ use clicks::worker::{Ended, monotonic_ms};
 use clicks_dataflows::decode::{Decoder, Schema};
 use clicks_dataflows::filter::{Filter, Filters, Predicates};
 use clicks_dataflows::gauge::Gauges;
-use clicks_dataflows::options::{Emit, Engine, Options};
+use clicks_dataflows::options::{Copies, Emit, Engine, Options};
 use clicks_dataflows::time::{MINUTE_MS, Millis, Minute};
 use timely::CommunicationConfig;
 
@@ -41,6 +41,7 @@ pub fn options(horizon_hours: u64) -> Options {
         jump_max_ms: HOUR_MS,
         correct_every_ms: MINUTE_MS,
         emit: Emit::Final,
+        copies: Copies::default(),
         filters: filters(),
         windows: vec![1, 5, 60],
         top: 100,

@@ -103,7 +103,7 @@ fn span(ms: Millis) -> String {
 mod tests {
     use super::*;
     use crate::filter::Filters;
-    use crate::options::Emit;
+    use crate::options::{Copies, Emit};
 
     const HOUR: Millis = 3_600_000;
 
@@ -116,6 +116,7 @@ mod tests {
             jump_max_ms: HOUR,
             correct_every_ms: 60_000,
             emit: Emit::Final,
+            copies: Copies::default(),
             filters: Filters::default(),
             windows: vec![1],
             top: 100,

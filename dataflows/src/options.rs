@@ -23,6 +23,31 @@ pub enum Engine {
     Fast,
 }
 
+/// Where the copies of a click may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// Anywhere in the input.
+    #[default]
+    Anywhere,
+    /// In the partition of the click: clicks of two partitions are never the same, and none has to
+    /// leave the worker that reads it.
+    Partition,
+}
+
+impl Copies {
+    /// What makes a click of `partition` the same as another, given what its fields say.
+    pub fn identity(self, identity: Option<u128>, partition: u32) -> Option<u128> {
+        // Any odd number: partitions differ in all bits of what they add.
+        const SPREAD: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+        match self {
+            Copies::Anywhere => identity,
+            Copies::Partition => {
+                identity.map(|identity| identity ^ u128::from(partition).wrapping_mul(SPREAD))
+            }
+        }
+    }
+}
+
 /// The options of the graph; all workers have the same.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -40,6 +65,8 @@ pub struct Options {
     pub correct_every_ms: Millis,
     /// What is told of open minutes.
     pub emit: Emit,
+    /// Where the copies of a click may be.
+    pub copies: Copies,
     /// Filter 0, which takes every click, and those that were configured.
     pub filters: Filters,
     /// Lengths of the windows in minutes, ascending.

@@ -258,7 +258,7 @@ impl Partition {
             Ok(click) => {
                 self.reach = self.reach.max(click.event_ms);
                 match epoch > own {
-                    true => self.add_lifted(at, click, epoch, record.value),
+                    true => self.add_lifted(at, click, epoch, record.value, options),
                     false => self.add(at, click, epoch, options, handles),
                 }
             }
@@ -279,8 +279,15 @@ impl Partition {
     }
 
     /// Adds a click that a mark lifts beyond its own clock to what is sent next.
-    fn add_lifted(&mut self, at: Coordinates, click: &ClickRef<'_>, epoch: Epoch, bytes: &[u8]) {
-        let arrival = Arrival { at, click: click.into() };
+    fn add_lifted(
+        &mut self,
+        at: Coordinates,
+        click: &ClickRef<'_>,
+        epoch: Epoch,
+        bytes: &[u8],
+        options: &Options,
+    ) {
+        let arrival = Arrival::new(at, click, options);
         self.unsent.entries.push((Entry::Lifted(arrival, bytes.to_vec()), epoch, 1));
     }
 
@@ -294,12 +301,13 @@ impl Partition {
         handles: &mut Handles,
     ) {
         if options.engine == Engine::Simple {
-            let arrival = Arrival { at, click: click.into() };
+            let arrival = Arrival::new(at, click, options);
             self.unsent.entries.push((Entry::Click(arrival), epoch, 1));
             return;
         }
         let arrivals = &mut self.unsent.arrivals;
-        pack(arrivals, at, click, epoch, &options.filters);
+        let identity = options.copies.identity(click.identity, at.partition);
+        pack(arrivals, at, click, identity, epoch, &options.filters);
         if arrivals.is_full() {
             handles.send_arrivals(arrivals, &self.rights);
         }

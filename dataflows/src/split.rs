@@ -19,7 +19,7 @@ use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::core::OkErr;
 use timely::dataflow::operators::generic::operator::Operator;
 
-use crate::click::{Click, Coordinates, Reason, Refusal, Reject};
+use crate::click::{Click, ClickRef, Coordinates, Reason, Refusal, Reject};
 use crate::held::{Held, open_from};
 use crate::horizon::{Advance, Horizon, first_minute};
 use crate::options::Options;
@@ -44,6 +44,15 @@ pub struct Arrival {
     pub at: Coordinates,
     /// The click.
     pub click: Click,
+}
+
+impl Arrival {
+    /// The click at `at`, the same as those that it may be a copy of.
+    pub(crate) fn new(at: Coordinates, click: &ClickRef<'_>, options: &Options) -> Arrival {
+        let mut click = Click::from(click);
+        click.identity = options.copies.identity(click.identity, at.partition);
+        Arrival { at, click }
+    }
 }
 
 /// Parts clicks and rejects, each at the epoch of its record.

@@ -189,8 +189,9 @@ impl Recounting {
     }
 
     fn take(&mut self, at: Coordinates, click: &Click, epoch: Epoch, lifted: bool) {
+        let identity = self.options.copies.identity(click.identity, at.partition);
         let seen = Seen {
-            identity: click.identity.unwrap_or_default(),
+            identity: identity.unwrap_or_default(),
             epoch,
             partition: at.partition,
             offset: at.offset,
@@ -198,7 +199,7 @@ impl Recounting {
             ad: self.names.number(&click.ad),
             filters: self.filters.number(&self.options.filters.matching(click).collect()),
         };
-        match click.identity {
+        match identity {
             own if lifted => self.lifted.push((seen, own.is_none())),
             None => self.own.push(seen),
             Some(_) => self.identified.push(seen),

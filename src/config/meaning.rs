@@ -1,5 +1,6 @@
 //! What the meaning of a job's results depends on, as its ledger remembers it.
 
+use clicks_dataflows::options::Copies;
 use serde_json::{Value as Json, json};
 
 use super::Config;
@@ -28,6 +29,10 @@ impl Config {
         let job = |key: &str| (key.to_owned(), self.json(&format!("job.{key}")));
         let mut meaning: serde_json::Map<String, Json> =
             BEFORE_FILTERS.iter().map(|key| job(key)).collect();
+        // Ledgers that are older than the setting mean its default.
+        if self.options.copies != Copies::default() {
+            meaning.extend([job("copies")]);
+        }
         meaning.insert("filters".to_owned(), self.options.filters.meaning());
         meaning.extend(AFTER_FILTERS.iter().map(|key| job(key)));
         meaning.insert("input".to_owned(), self.input_meaning());
@@ -125,6 +130,8 @@ mod tests {
         for (file, difference) in [
             ("job.idle_after = \"9s\"\nkafka.brokers = \"b:1\"\njob.name = \"x\"", None),
             ("job.windows = [60, 5, 1]", None),
+            ("job.copies = \"anywhere\"", None),
+            ("job.copies = \"partition\"", Some(("job.copies", json!(null), json!("partition")))),
             ("job.top = 5\njob.horizon = \"1d\"", Some(("job.horizon", json!("6h"), json!("1d")))),
             ("filter = [{ id = 1 }]", {
                 let filters = json!([{ "id": 1, "where": {}, "not": {} }]);

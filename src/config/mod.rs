@@ -25,7 +25,7 @@ use std::fs;
 
 use clicks_dataflows::decode::{Fields, Format, Identity, Schema};
 use clicks_dataflows::filter::{Filter, Filters};
-use clicks_dataflows::options::{Emit, Engine, Options};
+use clicks_dataflows::options::{Copies, Emit, Engine, Options};
 use clicks_dataflows::time::{Millis, Minute};
 
 use crate::cli::ConfigArgs;
@@ -185,6 +185,10 @@ fn options(settings: &Settings, filters: Filters) -> Options {
         emit: match settings.text("job.emit") {
             "changes" => Emit::Changes,
             _ => Emit::Final,
+        },
+        copies: match settings.text("job.copies") {
+            "partition" => Copies::Partition,
+            _ => Copies::Anywhere,
         },
         filters,
         windows: settings.numbers("job.windows").iter().map(narrow).collect(),

@@ -19,7 +19,7 @@ pub struct Key {
 /// Every setting, in the order in which they are shown. `job.idle_after` follows `job.refresh`
 /// until it is set.
 #[rustfmt::skip]
-pub const KEYS: [Key; 24] = [
+pub const KEYS: [Key; 25] = [
     key("job.name", Text, "clicks"),
     key("job.refresh", Length, "1s"),
     key("job.lateness", Length, "15s"),
@@ -32,6 +32,7 @@ pub const KEYS: [Key; 24] = [
     key("job.correct_every", Length, "1m"),
     key("job.emit", Choice(&["final", "changes"]), "final"),
     key("job.identity", Identity, "auto"),
+    key("job.copies", Choice(&["anywhere", "partition"]), "anywhere"),
     key("job.windows", Numbers, "1,5,60"),
     key("job.top", Number, "100"),
     key("input.format", Choice(&["json", "csv"]), "json"),

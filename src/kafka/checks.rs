@@ -202,6 +202,7 @@ mod tests {
             jump_max_ms: 3_600_000,
             correct_every_ms: 60_000,
             emit: clicks_dataflows::options::Emit::Final,
+            copies: clicks_dataflows::options::Copies::default(),
             filters: clicks_dataflows::filter::Filters::default(),
             windows: vec![1, 60],
             top,

@@ -106,7 +106,7 @@ pub fn tell_from(script: &Script, marks: &[Mark], from: u64) -> Oracle {
 pub fn tell_as(script: &Script, telling: &Telling) -> Oracle {
     let settings = &script.settings;
     let lines = clock::read(script, &telling.marks);
-    let firsts = first_copies(&lines);
+    let firsts = first_copies(&lines, settings);
 
     let mut counted = Vec::new();
     for line in lines.iter().filter(|line| firsts.contains(&(line.partition, line.offset))) {
@@ -243,14 +243,15 @@ impl Settings {
 
 /// Coordinates of the clicks that count: of the same clicks the one with the least (epoch,
 /// partition, offset).
-fn first_copies(lines: &[Line]) -> BTreeSet<(u32, u64)> {
+fn first_copies(lines: &[Line], settings: &Settings) -> BTreeSet<(u32, u64)> {
     let mut accepted: Vec<(&Line, &ClickSpec)> =
         lines.iter().filter_map(|line| Some((line, line.accepted()?))).collect();
     accepted.sort_by_key(|(line, _)| (line.epoch, line.partition, line.offset));
     let mut seen = BTreeSet::new();
     let mut firsts = BTreeSet::new();
     for (line, click) in accepted {
-        let is_first = identity(click).is_none_or(|identity| seen.insert(identity));
+        let within = if settings.copies_stay { Some(line.partition) } else { None };
+        let is_first = identity(click).is_none_or(|identity| seen.insert((within, identity)));
         if is_first {
             firsts.insert((line.partition, line.offset));
         }

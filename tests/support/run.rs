@@ -15,7 +15,7 @@ use clicks_dataflows::decode::{Decoder, Fields, Format, Identity, Schema};
 use clicks_dataflows::filter::{Filter, Filters, Predicates};
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::ledger::Commit;
-use clicks_dataflows::options::{Emit, Engine, Options};
+use clicks_dataflows::options::{Copies, Emit, Engine, Options};
 use clicks_dataflows::time::Minute;
 use timely::CommunicationConfig;
 
@@ -174,6 +174,7 @@ pub fn options(settings: &Settings) -> Options {
         jump_max_ms: settings.jump_max_ms,
         correct_every_ms: settings.correct_every_ms,
         emit: if settings.changes { Emit::Changes } else { Emit::Final },
+        copies: if settings.copies_stay { Copies::Partition } else { Copies::Anywhere },
         filters: Filters::new(filters.collect()).unwrap(),
         windows: settings.windows.clone(),
         top: settings.top,

@@ -28,6 +28,8 @@ pub struct Settings {
     pub correct_every_ms: u64,
     /// Whether every change is told, or each cell once and then corrected.
     pub changes: bool,
+    /// Whether clicks of two partitions are never the same.
+    pub copies_stay: bool,
     /// Ascending.
     pub windows: Vec<u32>,
     pub top: usize,
@@ -196,6 +198,7 @@ impl Script {
             jump_max_ms: 3_600_000,
             correct_every_ms: 60_000,
             changes: false,
+            copies_stay: false,
             windows: vec![1],
             top: 100,
             filters: Vec::new(),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::sample::{Index, select, subsequence};
-use proptest::{option, prop_oneof};
+use proptest::{bool, option, prop_oneof};
 
 use super::script::{
     ClickSpec, FilterSpec, Item, NEW_YEAR_MS, Predicate, STYLES, Script, Settings, Values,
@@ -80,25 +80,32 @@ fn settings() -> impl Strategy<Value = Settings> {
     let windows = select(vec![vec![1], vec![1, 5], vec![1, 5, 60], vec![2, 3]]);
     (
         (refresh, select(vec![0, 15_000, 90_000]), horizon, any::<bool>(), any::<bool>()),
-        (hour_or_minute(), hour_or_minute(), any::<bool>()),
+        (hour_or_minute(), hour_or_minute(), any::<bool>(), bool::weighted(0.25)),
         (windows, select(vec![1, 2, 3, 100]), filters()),
     )
-        .prop_map(|(times, (ahead_max_ms, jump_max_ms, log_time), (windows, top, filters))| {
-            let (refresh_ms, lateness_ms, horizon_ms, at_refresh, changes) = times;
-            Settings {
-                refresh_ms,
-                lateness_ms,
-                horizon_ms: lateness_ms.max(horizon_ms),
-                ahead_max_ms,
-                jump_max_ms,
-                correct_every_ms: if at_refresh { refresh_ms } else { 60_000 },
-                changes,
-                windows,
-                top,
-                filters,
-                log_time,
-            }
-        })
+        .prop_map(
+            |(
+                times,
+                (ahead_max_ms, jump_max_ms, log_time, copies_stay),
+                (windows, top, filters),
+            )| {
+                let (refresh_ms, lateness_ms, horizon_ms, at_refresh, changes) = times;
+                Settings {
+                    refresh_ms,
+                    lateness_ms,
+                    horizon_ms: lateness_ms.max(horizon_ms),
+                    ahead_max_ms,
+                    jump_max_ms,
+                    correct_every_ms: if at_refresh { refresh_ms } else { 60_000 },
+                    changes,
+                    copies_stay,
+                    windows,
+                    top,
+                    filters,
+                    log_time,
+                }
+            },
+        )
 }
 
 fn filters() -> impl Strategy<Value = Vec<FilterSpec>> {

@@ -302,7 +302,7 @@ mod tests {
     use super::*;
     use crate::filter::Filters;
     use crate::horizon::Advance;
-    use crate::options::{Emit, Engine};
+    use crate::options::{Copies, Emit, Engine};
 
     #[test]
     fn what_an_open_epoch_says_forgets_nothing() {
@@ -314,6 +314,7 @@ mod tests {
             jump_max_ms: 60_000,
             correct_every_ms: 60_000,
             emit: Emit::Changes,
+            copies: Copies::default(),
             filters: Filters::default(),
             windows: vec![1],
             top: 1,

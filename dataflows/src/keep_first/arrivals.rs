@@ -117,7 +117,8 @@ pub fn packed<'scope>(
                 clicks.for_each(|time, data| {
                     let mut arrivals = Arrivals::default();
                     for (Arrival { at, click }, epoch, _) in data.drain(..) {
-                        pack(&mut arrivals, at, &ClickRef::from(&click), epoch, &filters);
+                        let seen = ClickRef::from(&click);
+                        pack(&mut arrivals, at, &seen, click.identity, epoch, &filters);
                     }
                     output.session(&time).give_container(&mut arrivals);
                 });
@@ -126,17 +127,18 @@ pub fn packed<'scope>(
     )
 }
 
-/// Adds a click to `arrivals`.
+/// Adds a click to `arrivals`, the same as others of `identity`.
 pub fn pack(
     arrivals: &mut Arrivals,
     at: Coordinates,
     click: &ClickRef<'_>,
+    identity: Option<u128>,
     epoch: Epoch,
     filters: &Filters,
 ) {
     let ad = click.ad.as_bytes();
     let mut row = PackedArrival {
-        identity: halves(click.identity.unwrap_or(0)),
+        identity: halves(identity.unwrap_or(0)),
         head: ads::head(ad),
         epoch,
         offset: at.offset,
@@ -145,7 +147,7 @@ pub fn pack(
         minute: Minute::of(click.event_ms).0,
         text_at: 0,
         ad_bytes: u16::try_from(ad.len()).expect("an ad's id is at most 256 bytes"),
-        flags: if click.identity.is_none() { OWN } else { 0 },
+        flags: if identity.is_none() { OWN } else { 0 },
     };
     let long = &ad[..row.long_bytes()];
     if filters.fit_a_word() {

@@ -5,6 +5,8 @@
 //!                                                 └▶ tallies
 //! ```
 //!
+//! Where copies are in the partition of their click, there is no exchange.
+//!
 //! What it tells is what the simple stages tell, row by row. A click that goes on adds to the sum
 //! of its ad, its minute and its pattern of filters, and is gone; sums leave when they are told.
 //!
@@ -17,7 +19,7 @@ use std::rc::Rc;
 
 use bytemuck::{Pod, Zeroable};
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
+use timely::dataflow::channels::pact::{ExchangeCore, ParallelizationContract, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -31,7 +33,7 @@ use crate::keep_first::arrivals::{Arrivals, Matching, PackedArrival};
 use crate::keep_first::seen::SeenClicks;
 use crate::keep_first::sums::{Ad, Sums, bits};
 use crate::keep_first::{Kind, Tally};
-use crate::options::Options;
+use crate::options::{Copies, Options};
 use crate::packed::{Packed, Row};
 use crate::time::{Epoch, Minute};
 use crate::{PackedStream, Stream, Updates};
@@ -89,11 +91,27 @@ pub fn keep_first<'scope>(
     options: &Options,
     gauges: &Gauges,
 ) -> (PackedStream<'scope, PackedCell>, Updates<'scope, Tally>) {
+    if options.copies == Copies::Partition {
+        // The worker that reads a partition has all that may be the same.
+        return keep_first_by(Pipeline, arrivals, advances, seen, options, gauges);
+    }
     let by_identity = ExchangeCore::<CapacityContainerBuilder<Arrivals>, _>::new_core(
         |(arrival, _): &(PackedArrival, &[u8])| arrival.route(),
     );
+    keep_first_by(by_identity, arrivals, advances, seen, options, gauges)
+}
+
+/// The same, once equal clicks have met by `pact`.
+fn keep_first_by<'scope>(
+    pact: impl ParallelizationContract<Epoch, Arrivals>,
+    arrivals: PackedStream<'scope, PackedArrival>,
+    advances: Stream<'scope, Advance>,
+    seen: SeenClicks,
+    options: &Options,
+    gauges: &Gauges,
+) -> (PackedStream<'scope, PackedCell>, Updates<'scope, Tally>) {
     let mut builder = OperatorBuilder::new("KeepFirst".to_owned(), arrivals.scope());
-    let mut arrivals = builder.new_input(arrivals, by_identity);
+    let mut arrivals = builder.new_input(arrivals, pact);
     let mut advances = builder.new_input(advances, Pipeline);
     let (cells, told_cells) = builder.new_output();
     let (tallies, told_tallies) = builder.new_output();

@@ -4,7 +4,7 @@ use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::Schema;
 use clicks_dataflows::filter::{Filter, Filters, Predicates};
 use clicks_dataflows::ingest::Record;
-use clicks_dataflows::options::{Emit, Engine};
+use clicks_dataflows::options::{Copies, Emit, Engine};
 use clicks_dataflows::time::Time;
 
 use super::*;
@@ -20,6 +20,7 @@ fn options() -> Options {
         jump_max_ms: 3_600_000,
         correct_every_ms: 60_000,
         emit: Emit::Final,
+        copies: Copies::default(),
         filters: Filters::new(vec![filter]).unwrap(),
         windows: vec![1],
         top: 10,

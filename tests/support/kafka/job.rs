@@ -342,6 +342,7 @@ pub fn lively() -> Settings {
     Settings {
         refresh_ms: 100,
         changes: true,
+        copies_stay: false,
         windows: vec![1, 5],
         top: 3,
         ..Script::with_lateness(15).settings
