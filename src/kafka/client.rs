@@ -172,6 +172,8 @@ impl Cluster {
         config.set_log_level(RDKafkaLogLevel::Warning);
         config.set("bootstrap.servers", &self.kafka.brokers);
         config.set("client.id", "clicks");
+        // Up to half of it passes before a new client turns to the broker that it needs.
+        config.set("reconnect.backoff.ms", "20");
         config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in ours {
             config.set(*name, *value);
