@@ -27,7 +27,7 @@ use crate::commit::Committer;
 use crate::config::{Config, Pace};
 use crate::failure::Failure;
 use crate::log;
-use crate::past::GoBack;
+use crate::past::{GoBack, Past};
 use crate::range::Range;
 use crate::sink::{Results, Sink};
 use crate::source::{Ending, Source};
@@ -149,35 +149,32 @@ impl Job {
             _ => (0, true),
         };
         if process > 0 {
-            return self.work(None, Verdict::Go, watch);
+            return self.work(None, Verdict::Go);
         }
         match self.begin() {
-            Ok(Begun { past, .. }) if past.is_closed() => {
+            Ok(Begun::Closed(past)) => {
                 if !alone {
                     log::say("the job is closed: the other processes are told as they connect");
-                    self.work(None, Verdict::Done, watch)?;
+                    self.work(None, Verdict::Done)?;
                 }
                 Ok(Summary::closed_before(&past))
             }
-            Ok(begun) => self.work(Some(begun), Verdict::Go, watch),
+            Ok(Begun::Owned { past, sink }) => {
+                let led = self.lead(&past, sink, watch);
+                self.work(Some(led), Verdict::Go)
+            }
             Err(failure) if alone => Err(failure),
             Err(failure) => {
                 log::complain(&format!("{failure}: the other processes are told as they connect"));
                 // It is this failure that all end with.
-                let _ = self.work(None, Verdict::Refused(failure.to_string()), watch);
+                let _ = self.work(None, Verdict::Refused(failure.to_string()));
                 Err(failure)
             }
         }
     }
 
     /// Lets the workers work.
-    fn work(
-        mut self,
-        begun: Option<Begun>,
-        verdict: Verdict,
-        watch: Box<dyn Watch + Send>,
-    ) -> Result<Summary, Failure> {
-        let led = begun.map(|begun| self.lead(begun, watch)).transpose()?;
+    fn work(mut self, led: Option<Led>, verdict: Verdict) -> Result<Summary, Failure> {
         let before = led.as_ref().map_or_else(Totals::default, |led| led.committer.totals());
         let led = Mutex::new(led);
         let config = timely::Config {
@@ -225,14 +222,13 @@ impl Job {
         Ok(summary.unwrap_or_else(|| Summary::follower(before)))
     }
 
-    fn lead(&self, begun: Begun, watch: Box<dyn Watch + Send>) -> Result<Led, Failure> {
-        let Begun { past, sink } = begun;
-        let GoBack { mut starts, checks } = past.go_back(&*self.results, &self.options)?;
+    fn lead(&self, past: &Past, sink: Box<dyn Sink>, watch: Box<dyn Watch + Send>) -> Led {
+        let GoBack { mut starts, checks } = past.go_back(&self.options);
         for (_, start) in &mut starts {
             self.range.obey(start);
         }
-        let committer = Committer::new(&past, checks, &self.options);
-        Ok(Led { starts, committer, sink, watch })
+        let committer = Committer::new(past, checks, &self.options);
+        Led { starts, committer, sink, watch }
     }
 
     fn plan(&self, verdict: Verdict) -> Plan {

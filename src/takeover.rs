@@ -1,7 +1,7 @@
 //! How a job comes to be this process's own, and what is checked before any record is read.
 //!
 //! ```text
-//! opening: meaning the same? ─▶ lock, or fence ─▶ ledger ─▶ resume or begin
+//! ledger ─▶ same meaning, input there? ─▶ lock, or fence ─▶ its last lines ─▶ resume or begin
 //! ```
 
 use std::collections::BTreeMap;
@@ -14,49 +14,87 @@ use crate::config::meaning_differs;
 use crate::failure::Failure;
 use crate::past::Past;
 use crate::run::{BATCH, Job};
-use crate::sink::Sink;
+use crate::sink::{Ledger, Sink};
 use crate::source::{Ending, Piece, Poll};
 use crate::worker;
 
-/// A job that this process owns.
-pub struct Begun {
-    /// Its ledger.
-    pub past: Past,
-    /// Where its commits go.
-    pub sink: Box<dyn Sink>,
+/// What came of taking a job over.
+pub enum Begun {
+    /// This process owns it.
+    Owned {
+        /// Its ledger.
+        past: Past,
+        /// Where its commits go.
+        sink: Box<dyn Sink>,
+    },
+    /// It is closed, and there is nothing to own.
+    Closed(Past),
 }
 
 impl Job {
-    /// Takes the job over: fences its predecessor, then reads its ledger, or opens it.
+    /// Takes the job over: fences its predecessor, then reads its ledger to the end, or opens it.
     ///
-    /// What would refuse this start is looked at before, so that it disturbs nobody.
+    /// What would refuse this start is looked at before, so that it disturbs nobody: by the ledger
+    /// as far as it is committed then. What is added to it until the predecessor is fenced is looked
+    /// at too, and can hardly refuse what was not refused.
+    ///
+    /// # Errors
+    ///
+    /// When the job is refused, or the outside world fails.
     pub fn begin(&self) -> Result<Begun, Failure> {
-        if let Some(opening) = Past::read_opening(&*self.results)? {
-            self.check_meaning(&opening)?;
-            self.check_given(opening.positions.iter())?;
+        let mut ledger = self.results.open_ledger()?;
+        let mut seen = self.read_on(None, &mut *ledger)?;
+        if let Some(closed) = seen.take_if(|past| past.is_closed()) {
+            return Ok(Begun::Closed(closed));
         }
+        let positions = match &seen {
+            Some(_) => Vec::new(),
+            None => self.first_positions()?,
+        };
         let mut sink = self.results.take_over()?;
-        if let Some(past) = Past::read(&*self.results)? {
-            self.check_meaning(past.opening())?;
-            if past.is_closed() {
-                self.check_unchanged(&past)?;
-            } else {
-                self.check_given(past.positions().values())?;
+        ledger.go_on()?;
+        match self.read_on(seen, &mut *ledger)? {
+            Some(past) if past.is_closed() => Ok(Begun::Closed(past)),
+            Some(past) => {
+                sink.resume(&past)?;
+                Ok(Begun::Owned { past, sink })
             }
-            sink.resume(&past)?;
-            return Ok(Begun { past, sink });
+            None => {
+                let opening = self.opening(positions);
+                let line = serde_json::to_string(&opening).expect("an opening is JSON");
+                sink.begin(&line)?;
+                Ok(Begun::Owned { past: Past::begin(opening, &line), sink })
+            }
         }
-        let opening = Opening {
+    }
+
+    /// Reads the lines of the ledger that follow those of `past`, and refuses what they refuse.
+    fn read_on(
+        &self,
+        past: Option<Past>,
+        ledger: &mut dyn Ledger,
+    ) -> Result<Option<Past>, Failure> {
+        let name = self.results.ledger_name();
+        let past = Past::read_on(past, ledger, &name, &self.options)?;
+        if let Some(past) = &past {
+            self.check_meaning(past.opening())?;
+            match past.is_closed() {
+                true => self.check_unchanged(past)?,
+                false => self.check_input(past)?,
+            }
+        }
+        Ok(past)
+    }
+
+    fn opening(&self, positions: Vec<Position>) -> Opening {
+        Opening {
             job: self.name.clone(),
             commit: 0,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: Time(worker::wall_ms()),
-            positions: self.first_positions()?,
+            positions,
             meaning: self.meaning.clone(),
-        };
-        let line = serde_json::to_string(&opening).expect("an opening is JSON");
-        sink.begin(&line)?;
-        Ok(Begun { past: Past::begin(opening, &line), sink })
+        }
     }
 
     /// Where a new job begins to read each partition.
@@ -70,7 +108,10 @@ impl Job {
             )));
         }
         let positions = self.range.first_positions(names, &mut |name| source.first(name))?;
-        for (number, position) in positions.iter().filter(|(_, position)| position.offset > 0) {
+        let asked = |(number, position): &(&u32, &Position)| {
+            position.offset > 0 && self.range.offsets.contains_key(number)
+        };
+        for (number, position) in positions.iter().filter(asked) {
             let offset = position.offset;
             let start = Start { partition: *number, offset, ..Start::default() };
             source.open(&position.name(), &start).map_err(|failure| {
@@ -103,13 +144,11 @@ impl Job {
         }))
     }
 
-    /// What a job has read before is given to it again.
-    fn check_given<'a>(
-        &self,
-        mut positions: impl Iterator<Item = &'a Position>,
-    ) -> Result<(), Failure> {
+    /// What a job has read before is given to it again, and can be read from where it goes back to.
+    fn check_input(&self, past: &Past) -> Result<(), Failure> {
         let mut source = (self.source)();
-        positions.try_for_each(|position| source.first(&position.name()).map(|_| ()))
+        let mut starts = past.go_back(&self.options).starts.into_iter();
+        starts.try_for_each(|(name, start)| source.check(&name, &start))
     }
 
     /// A closed job has nothing to do, unless its input is not what it was.

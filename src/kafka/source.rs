@@ -206,13 +206,20 @@ impl Source for TopicSource {
         self.extent(&place).map(|extent| extent.low)
     }
 
-    fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
-        let Start { partition, offset, committed, .. } = *start;
+    fn check(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        let Start { offset, committed, .. } = *start;
         let place = self.topics.place(name)?;
         let Extent { low, end, .. } = self.extent(&place)?;
         if offset < low || offset.max(committed) > end {
             return Err(out_of_log(&place, (offset, committed), (low, end)));
         }
+        Ok(())
+    }
+
+    fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        self.check(name, start)?;
+        let Start { partition, offset, committed, .. } = *start;
+        let place = self.topics.place(name)?;
         let partitions = self.topics.lookout.extents()?.len();
         let consumer = self.consumer(partitions)?;
         let queue = Queue::open(&consumer, &place.topic, place.partition, offset)?;

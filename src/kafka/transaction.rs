@@ -121,21 +121,6 @@ impl Transactions {
         })
     }
 
-    /// Makes sure that the ledger is as empty as it was found: it is opened once.
-    ///
-    /// # Errors
-    ///
-    /// When it has a line, or cannot be read.
-    pub fn check_unopened(&self) -> Result<(), Failure> {
-        match ledger::last(&self.cluster, &self.topics.name("ledger"), Upto::End)? {
-            None => Ok(()),
-            Some(_) => Err(Failure::new(format!(
-                "topic {} was not there, and now has lines: start again",
-                self.topics.name("ledger"),
-            ))),
-        }
-    }
-
     /// Goes on after a ledger line with this hash.
     pub fn resume(&mut self, last: &str) {
         self.last = Some(last.to_owned());
