@@ -32,6 +32,8 @@ pub struct Past {
     numbers: Numbers,
     positions: BTreeMap<u32, Position>,
     lifts: Vec<Lift>,
+    /// Where partitions began that were added to the job, if not at 0.
+    began: BTreeMap<u32, u64>,
     totals: Totals,
     lengths: Lengths,
     closed: bool,
@@ -67,7 +69,7 @@ struct Brief {
 }
 
 /// Where a partition stands: the next offset, and its clock before that.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Stand {
     offset: u64,
     clock: Clock,
@@ -110,6 +112,7 @@ impl Past {
             numbers: Numbers::default(),
             positions: BTreeMap::new(),
             lifts: Vec::new(),
+            began: BTreeMap::new(),
             totals: Totals::default(),
             lengths: Lengths::default(),
             closed: false,
@@ -190,6 +193,10 @@ impl Past {
         self.moved.push_back(moved);
         for mark in commit.marks {
             let partition = self.numbers.of(mark.log.as_ref(), mark.partition);
+            if mark.is_begin() {
+                self.began.insert(partition, mark.offset);
+                continue;
+            }
             self.lifts.push(Lift { partition, offset: mark.offset, clock: mark.clock.0 });
         }
         self.totals = commit.totals;
@@ -280,7 +287,9 @@ impl Past {
             })
             .collect();
         let starts = self.positions.iter().map(|(number, stands)| {
-            let Stand { offset, clock } = self.stood.get(number).copied().unwrap_or_default();
+            let began = self.began.get(number).copied().unwrap_or(0);
+            let began = Stand { offset: began, clock: Clock::default() };
+            let Stand { offset, clock } = self.stood.get(number).copied().unwrap_or(began);
             let start = Start {
                 partition: *number,
                 offset,
