@@ -209,11 +209,17 @@ impl Source for TopicSource {
     fn check(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
         let Start { offset, committed, .. } = *start;
         let place = self.topics.place(name)?;
+        let holds = |(low, end): (u64, u64)| offset >= low && offset.max(committed) <= end;
         let Extent { low, end, .. } = self.extent(&place)?;
-        if offset < low || offset.max(committed) > end {
-            return Err(out_of_log(&place, (offset, committed), (low, end)));
+        if holds((low, end)) {
+            return Ok(());
         }
-        Ok(())
+        // A predecessor may have committed what has come since the last look.
+        let extent = self.topics.lookout.now(&place)?;
+        match holds(extent) {
+            true => Ok(()),
+            false => Err(out_of_log(&place, (offset, committed), extent)),
+        }
     }
 
     fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
