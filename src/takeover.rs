@@ -12,6 +12,7 @@ use clicks_dataflows::time::Time;
 
 use crate::config::meaning_differs;
 use crate::failure::Failure;
+use crate::log;
 use crate::past::Past;
 use crate::run::{BATCH, Job};
 use crate::sink::{Ledger, Sink};
@@ -57,6 +58,9 @@ impl Job {
             Some(past) if past.is_closed() => Ok(Begun::Closed(past)),
             Some(past) => {
                 sink.resume(&past)?;
+                if past.commits() > 0 {
+                    log::say(&self.goes_on(&past));
+                }
                 Ok(Begun::Owned { past, sink })
             }
             None => {
@@ -84,6 +88,23 @@ impl Job {
             }
         }
         Ok(past)
+    }
+
+    /// Where a job goes on that was begun before, for people.
+    fn goes_on(&self, past: &Past) -> String {
+        let starts = past.go_back(&self.options).starts;
+        let again = starts.iter().map(|(_, start)| start.committed.saturating_sub(start.offset));
+        let clock = starts.iter().map(|(_, start)| start.clock.clock).max().unwrap_or(0);
+        let from = if clock > 0 { Time(clock).to_string() } else { "its start".to_owned() };
+        format!(
+            "job {} goes on after commit {} (epoch {}), reading again from {from} on: {} offsets \
+             of {} partitions",
+            self.name,
+            past.commits(),
+            Time(past.epoch()),
+            again.sum::<u64>(),
+            starts.len(),
+        )
     }
 
     fn opening(&self, positions: Vec<Position>) -> Opening {
