@@ -129,8 +129,12 @@ impl Committer {
         self.epoch
     }
 
-    /// Partition `number` begins at `position`; the next commit names it.
+    /// Partition `number` begins at `position`; the next commit names it, and marks where that is if
+    /// it is not the first offset of all.
     pub fn open(&mut self, number: u32, position: Position) {
+        if position.offset > 0 {
+            self.marks.push(Mark::of_begin(&position));
+        }
         self.positions.insert(number, position);
         self.changed.insert(number);
     }

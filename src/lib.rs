@@ -27,6 +27,7 @@ pub mod source;
 pub mod steer;
 pub mod summary;
 pub mod tail;
+pub mod takeover;
 pub mod verify;
 pub mod watch;
 pub mod worker;

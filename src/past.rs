@@ -11,7 +11,7 @@
 //! rows, too: it comes out again from a whole state, so that its digest tells whether the input is
 //! what it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use clicks_dataflows::clock::Clock;
 use clicks_dataflows::horizon::first_minute;
@@ -23,7 +23,7 @@ use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis, Minute};
 use crate::commit::sha256_hex;
 use crate::failure::{Attempt, Failure};
 use crate::numbers::Numbers;
-use crate::sink::Results;
+use crate::sink::{Ledger, Results};
 
 /// A ledger as it was read.
 pub struct Past {
@@ -32,12 +32,22 @@ pub struct Past {
     numbers: Numbers,
     positions: BTreeMap<u32, Position>,
     lifts: Vec<Lift>,
+    /// Where partitions began that were added to the job, if not at 0.
+    began: BTreeMap<u32, u64>,
     totals: Totals,
     lengths: Lengths,
     closed: bool,
     last_line_hash: String,
     /// Bytes of the ledger up to the end of its last whole line.
     length: u64,
+    /// Commits before the last one that has rows, if any has.
+    told: Option<usize>,
+    /// Commits up to K.
+    back: usize,
+    /// Where each partition stood after those.
+    stood: BTreeMap<u32, Stand>,
+    /// What each later commit has changed of that.
+    moved: VecDeque<Vec<(u32, Stand)>>,
 }
 
 /// How far before the end of its input a job may read again when it resumes, in event time.
@@ -56,6 +66,20 @@ struct Brief {
     clock: Millis,
     reach: Millis,
     digest: String,
+}
+
+/// Where a partition stands: the next offset, and its clock before that.
+#[derive(Clone, Copy, Debug)]
+struct Stand {
+    offset: u64,
+    clock: Clock,
+}
+
+impl Stand {
+    fn of(position: &Position) -> Stand {
+        let clock = Clock { clock: position.clock.0, jump: position.jump.map(|jump| jump.0) };
+        Stand { offset: position.offset, clock }
+    }
 }
 
 /// A commit that is told again, and must come out the same.
@@ -88,55 +112,71 @@ impl Past {
             numbers: Numbers::default(),
             positions: BTreeMap::new(),
             lifts: Vec::new(),
+            began: BTreeMap::new(),
             totals: Totals::default(),
             lengths: Lengths::default(),
             closed: false,
             last_line_hash: sha256_hex(&[line.as_bytes()]),
             length: line.len() as u64 + 1,
+            told: None,
+            back: 0,
+            stood: BTreeMap::new(),
+            moved: VecDeque::new(),
         };
         for position in past.opening.positions.clone() {
             let number = past.numbers.of(position.log.as_ref(), position.partition);
+            past.stood.insert(number, Stand::of(&position));
             past.positions.insert(number, position);
         }
         past
     }
 
-    /// Reads the ledger of a job; none if there is none, or not even its first line is whole.
+    /// Reads the whole ledger of a job; none if there is none, or not even its first line is whole.
     ///
     /// # Errors
     ///
     /// When it cannot be read, or a whole line of it is no record of a ledger.
-    pub fn read(results: &dyn Results) -> Result<Option<Past>, Failure> {
-        let mut lines = results.ledger()?;
-        let Some(line) = lines.next().transpose()? else { return Ok(None) };
-        let mut past = Past::begin(opening(results, &line)?, &line);
-        for line in lines {
-            let line = line?;
-            let number = past.briefs.len() + 2;
-            let commit: Commit = serde_json::from_str(&line)
-                .attempt(|| format!("line {number} of {} is no commit", results.ledger_name()))?;
-            if past.closed {
-                return Err(Failure::new(format!(
-                    "line {number} of {} follows the commit that closed the job",
-                    results.ledger_name()
-                )));
-            }
-            past.add(commit, &line);
-        }
-        Ok(Some(past))
+    pub fn read(results: &dyn Results, options: &Options) -> Result<Option<Past>, Failure> {
+        Past::read_on(None, &mut *results.ledger()?, &results.ledger_name(), options)
     }
 
-    /// The line that opens a job, of which nothing else is read; none if there is none.
+    /// Adds the lines of the ledger `name` that follow those of `past`, or all if that is none.
+    ///
+    /// Of where partitions stood it keeps what a job with these `options` goes back to.
     ///
     /// # Errors
     ///
     /// Those of [`Past::read`].
-    pub fn read_opening(results: &dyn Results) -> Result<Option<Opening>, Failure> {
-        let line = results.opening_line()?;
-        line.map(|line| opening(results, &line)).transpose()
+    pub fn read_on(
+        past: Option<Past>,
+        ledger: &mut dyn Ledger,
+        name: &str,
+        options: &Options,
+    ) -> Result<Option<Past>, Failure> {
+        let mut past = match past {
+            Some(past) => past,
+            None => {
+                let Some(line) = ledger.next().transpose()? else { return Ok(None) };
+                let opening = serde_json::from_str(&line);
+                Past::begin(opening.attempt(|| format!("line 1 of {name} opens no job"))?, &line)
+            }
+        };
+        for line in ledger {
+            let line = line?;
+            let number = past.briefs.len() + 2;
+            let commit: Commit = serde_json::from_str(&line)
+                .attempt(|| format!("line {number} of {name} is no commit"))?;
+            if past.closed {
+                return Err(Failure::new(format!(
+                    "line {number} of {name} follows the commit that closed the job",
+                )));
+            }
+            past.add(commit, &line, options);
+        }
+        Ok(Some(past))
     }
 
-    fn add(&mut self, commit: Commit, line: &str) {
+    fn add(&mut self, commit: Commit, line: &str, options: &Options) {
         let clock = commit.positions.iter().map(|p| p.clock.0).max().unwrap_or(0).max(self.clock());
         self.briefs.push(Brief {
             epoch: commit.epoch.0,
@@ -144,12 +184,19 @@ impl Past {
             reach: commit.reach.map_or(0, |reach| reach.0),
             digest: commit.digest,
         });
+        let mut moved = Vec::with_capacity(commit.positions.len());
         for position in commit.positions {
             let number = self.numbers.of(position.log.as_ref(), position.partition);
+            moved.push((number, Stand::of(&position)));
             self.positions.insert(number, position);
         }
+        self.moved.push_back(moved);
         for mark in commit.marks {
             let partition = self.numbers.of(mark.log.as_ref(), mark.partition);
+            if mark.is_begin() {
+                self.began.insert(partition, mark.offset);
+                continue;
+            }
             self.lifts.push(Lift { partition, offset: mark.offset, clock: mark.clock.0 });
         }
         self.totals = commit.totals;
@@ -157,6 +204,14 @@ impl Past {
         self.closed = commit.closed;
         self.last_line_hash = sha256_hex(&[line.as_bytes()]);
         self.length += line.len() as u64 + 1;
+        if commit.counts + commit.ranks + commit.rejects > 0 {
+            self.told = Some(self.briefs.len() - 1);
+        }
+        let back = self.whole_from(self.told.unwrap_or(self.briefs.len()), options);
+        while self.back < back {
+            self.back += 1;
+            self.stood.extend(self.moved.pop_front().into_iter().flatten());
+        }
     }
 
     /// The job.
@@ -220,18 +275,10 @@ impl Past {
     }
 
     /// Where to begin so that the state after the last commit comes out whole, and the last rows
-    /// can be compared.
-    ///
-    /// # Errors
-    ///
-    /// When the ledger cannot be read again.
-    pub fn go_back(&self, results: &dyn Results, options: &Options) -> Result<GoBack, Failure> {
-        let last = self.briefs.len();
-        let nothing = sha256_hex(&[]);
-        let told = self.briefs.iter().rposition(|brief| brief.digest != nothing).unwrap_or(last);
-        let back = self.whole_from(told, options);
-        let checks = (back..last)
-            .filter(|at| self.whole_from(*at, options) >= back)
+    /// can be compared; `options` are those with which the ledger was read.
+    pub fn go_back(&self, options: &Options) -> GoBack {
+        let checks = (self.back..self.briefs.len())
+            .filter(|at| self.whole_from(*at, options) >= self.back)
             .map(|at| Check {
                 commit: at as u64 + 1,
                 after: at.checked_sub(1).map_or(0, |before| self.briefs[before].epoch),
@@ -239,23 +286,21 @@ impl Past {
                 digest: self.briefs[at].digest.clone(),
             })
             .collect();
-        let positions = self.positions_after(back, results)?;
         let starts = self.positions.iter().map(|(number, stands)| {
-            let begins = positions.get(number);
-            let (offset, clock, jump) = begins.map_or((0, 0, None), |position| {
-                (position.offset, position.clock.0, position.jump.map(|jump| jump.0))
-            });
+            let began = self.began.get(number).copied().unwrap_or(0);
+            let began = Stand { offset: began, clock: Clock::default() };
+            let Stand { offset, clock } = self.stood.get(number).copied().unwrap_or(began);
             let start = Start {
                 partition: *number,
                 offset,
-                clock: Clock { clock, jump },
+                clock,
                 marks: self.marks_of(*number, offset),
                 floors: vec![(stands.offset, self.epoch())],
                 committed: stands.offset,
             };
             (stands.name(), start)
         });
-        Ok(GoBack { starts: starts.collect(), checks })
+        GoBack { starts: starts.collect(), checks }
     }
 
     /// The marks of a partition from `offset` on.
@@ -308,31 +353,6 @@ impl Past {
         }
         Ok(found)
     }
-
-    /// Where each partition stood after so many commits.
-    fn positions_after(
-        &self,
-        commits: usize,
-        results: &dyn Results,
-    ) -> Result<BTreeMap<u32, Position>, Failure> {
-        let mut numbers = Numbers::default();
-        let mut positions = BTreeMap::new();
-        let mut add = |position: Position| {
-            positions.insert(numbers.of(position.log.as_ref(), position.partition), position);
-        };
-        self.opening.positions.iter().cloned().for_each(&mut add);
-        if commits > 0 {
-            for line in results.ledger()?.skip(1).take(commits) {
-                commit(results, &line?)?.positions.into_iter().for_each(&mut add);
-            }
-        }
-        Ok(positions)
-    }
-}
-
-fn opening(results: &dyn Results, line: &str) -> Result<Opening, Failure> {
-    serde_json::from_str(line)
-        .attempt(|| format!("line 1 of {} opens no job", results.ledger_name()))
 }
 
 fn commit(results: &dyn Results, line: &str) -> Result<Commit, Failure> {

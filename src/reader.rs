@@ -20,6 +20,7 @@ use clicks_dataflows::time::{Epoch, Millis};
 use timely::worker::Worker;
 
 use crate::failure::{Failure, Kind};
+use crate::log;
 use crate::source::{Ending, Piece, Poll, Source};
 use crate::steer::{Clocks, Steer, Word};
 use crate::worker::{Ended, Lead, Plan};
@@ -97,16 +98,23 @@ impl<'p> Reader<'p> {
         }
     }
 
-    /// Opens the partitions that have appeared; each takes the next number.
+    /// Opens the partitions that have appeared, each at its first offset; each takes the next number.
     fn discover(&mut self, lead: &mut Lead<'_>, source: &mut dyn Source) -> Result<(), Failure> {
         for name in source.discover()? {
             if lead.committer.knows(&name) {
                 continue;
             }
             let partition = lead.committer.next_partition(&name);
+            let offset = source.first(&name)?;
+            if offset > 0 {
+                log::say(&format!(
+                    "{name} is new to the job and begins at offset {offset}: the records before it \
+                     have been deleted, and the job never had any of them",
+                ));
+            }
             let floors = vec![(0, lead.committer.epoch())];
-            let start = Start { partition, floors, ..Start::default() };
-            lead.committer.open(partition, Position::new(partition, name.clone(), 0));
+            let start = Start { partition, offset, floors, ..Start::default() };
+            lead.committer.open(partition, Position::new(partition, name.clone(), offset));
             self.steer.say(Word::Open { name, start });
         }
         Ok(())

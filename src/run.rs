@@ -1,13 +1,12 @@
-//! A job from its arguments to its end: what is checked and decided before any record is read.
+//! A job from its arguments to its end.
 //!
 //! ```text
-//! lock ─▶ ledger ─▶ meaning the same? ─▶ closed? ─▶ back to K ─▶ workers
+//! takeover ─▶ closed? ─▶ back to K ─▶ workers
 //! ```
 //!
 //! The first process owns the job: it reads the ledger and tells all workers where partitions
 //! begin. The others wait for that, and refuse to work for another version or meaning.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,23 +16,24 @@ use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::faults::Faults;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::keep_first::shelf::InMemory;
-use clicks_dataflows::ledger::{Name, Opening, Position, Totals};
+use clicks_dataflows::ledger::{Name, Totals};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::packed::bytes::{Built, Codec};
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::{Millis, Time};
+use clicks_dataflows::time::Millis;
 use timely::CommunicationConfig;
 
 use crate::commit::Committer;
-use crate::config::{Config, Pace, meaning_differs};
+use crate::config::{Config, Pace};
 use crate::failure::Failure;
 use crate::log;
 use crate::past::{GoBack, Past};
 use crate::range::Range;
 use crate::sink::{Results, Sink};
-use crate::source::{Ending, Piece, Poll, Source};
+use crate::source::{Ending, Source};
 use crate::steer::{Agreed, Verdict};
 use crate::summary::Summary;
+use crate::takeover::Begun;
 use crate::watch::Watch;
 use crate::worker::{self, Lead, MakeShelf, Plan};
 
@@ -44,7 +44,7 @@ const PATIENCE: StdDuration = StdDuration::from_millis(2);
 const COMMIT_EVERY_MS: Millis = 100;
 
 /// Records taken of a partition at once.
-const BATCH: usize = 4096;
+pub const BATCH: usize = 4096;
 
 /// Makes a source for each worker.
 pub type MakeSource = Arc<dyn Fn() -> Box<dyn Source> + Send + Sync>;
@@ -149,160 +149,32 @@ impl Job {
             _ => (0, true),
         };
         if process > 0 {
-            return self.work(None, Verdict::Go, watch);
+            return self.work(None, Verdict::Go);
         }
         match self.begin() {
-            Ok(Begun { past, .. }) if past.is_closed() => {
+            Ok(Begun::Closed(past)) => {
                 if !alone {
                     log::say("the job is closed: the other processes are told as they connect");
-                    self.work(None, Verdict::Done, watch)?;
+                    self.work(None, Verdict::Done)?;
                 }
                 Ok(Summary::closed_before(&past))
             }
-            Ok(begun) => self.work(Some(begun), Verdict::Go, watch),
+            Ok(Begun::Owned { past, sink }) => {
+                let led = self.lead(&past, sink, watch);
+                self.work(Some(led), Verdict::Go)
+            }
             Err(failure) if alone => Err(failure),
             Err(failure) => {
                 log::complain(&format!("{failure}: the other processes are told as they connect"));
                 // It is this failure that all end with.
-                let _ = self.work(None, Verdict::Refused(failure.to_string()), watch);
+                let _ = self.work(None, Verdict::Refused(failure.to_string()));
                 Err(failure)
             }
         }
     }
 
-    /// Takes the job over: fences its predecessor, then reads its ledger, or opens it.
-    ///
-    /// What would refuse this start is looked at before, so that it disturbs nobody.
-    fn begin(&self) -> Result<Begun, Failure> {
-        if let Some(opening) = Past::read_opening(&*self.results)? {
-            self.check_meaning(&opening)?;
-            self.check_given(opening.positions.iter())?;
-        }
-        let mut sink = self.results.take_over()?;
-        if let Some(past) = Past::read(&*self.results)? {
-            self.check_meaning(past.opening())?;
-            if past.is_closed() {
-                self.check_unchanged(&past)?;
-            } else {
-                self.check_given(past.positions().values())?;
-            }
-            sink.resume(&past)?;
-            return Ok(Begun { past, sink });
-        }
-        let opening = Opening {
-            job: self.name.clone(),
-            commit: 0,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            started: Time(worker::wall_ms()),
-            positions: self.first_positions()?,
-            meaning: self.meaning.clone(),
-        };
-        let line = serde_json::to_string(&opening).expect("an opening is JSON");
-        sink.begin(&line)?;
-        Ok(Begun { past: Past::begin(opening, &line), sink })
-    }
-
-    /// Where a new job begins to read each partition.
-    fn first_positions(&self) -> Result<Vec<Position>, Failure> {
-        let mut source = (self.source)();
-        let names = source.discover().map_err(Failure::as_refused)?;
-        if names.is_empty() && self.ending != Ending::Open {
-            return Err(Failure::refused(format!(
-                "--input {} has no partition: it needs at least one file",
-                self.input,
-            )));
-        }
-        let positions = self.range.first_positions(names, &mut |name| source.first(name))?;
-        for (number, position) in positions.iter().filter(|(_, position)| position.offset > 0) {
-            let offset = position.offset;
-            let start = Start { partition: *number, offset, ..Start::default() };
-            source.open(&position.name(), &start).map_err(|failure| {
-                Failure::refused(format!("--from {number}={offset}: {failure}"))
-            })?;
-        }
-        Ok(positions.into_values().collect())
-    }
-
-    fn check_meaning(&self, opening: &Opening) -> Result<(), Failure> {
-        let Some((key, theirs, ours)) = meaning_differs(&opening.meaning, &self.meaning) else {
-            return Ok(());
-        };
-        let (job, place) = (&self.name, self.results.place());
-        let how = |until: &serde_json::Value| match until.is_null() {
-            true => "`clicks run`".to_owned(),
-            false => format!("`clicks replay --until {}`", until.as_str().unwrap_or("OFFSETS")),
-        };
-        Err(Failure::refused(match key.as_str() {
-            "job.until" => format!(
-                "job {job} in {place} was begun by {}, and does not go on by {}: start a new job \
-                 with --job",
-                how(&theirs),
-                how(&ours),
-            ),
-            _ => format!(
-                "job {job} in {place} was begun with {key} = {theirs}, and cannot go on with \
-                 {ours}: give it back its value, or start a new job with --job",
-            ),
-        }))
-    }
-
-    /// What a job has read before is given to it again.
-    fn check_given<'a>(
-        &self,
-        mut positions: impl Iterator<Item = &'a Position>,
-    ) -> Result<(), Failure> {
-        let mut source = (self.source)();
-        positions.try_for_each(|position| source.first(&position.name()).map(|_| ()))
-    }
-
-    /// A closed job has nothing to do, unless its input is not what it was.
-    fn check_unchanged(&self, past: &Past) -> Result<(), Failure> {
-        // Up to a time, what the files hold beyond it is no part of the job.
-        if self.range.until.is_some() {
-            return Ok(());
-        }
-        let mut source = (self.source)();
-        let names = source.discover()?;
-        // A topic goes on for ever: what it holds beyond the asked end is no part of the job.
-        if names.iter().any(|name| matches!(name, Name::Partition { .. })) {
-            return Ok(());
-        }
-        let read: BTreeMap<Name, u64> =
-            past.positions().values().map(|position| (position.name(), position.offset)).collect();
-        if let Some(missing) = read.keys().find(|name| !names.contains(name)) {
-            return Err(self.grown(&format!("{missing} is missing")));
-        }
-        for (name, number) in names.into_iter().zip(0..) {
-            let Some(at) = read.get(&name).copied() else {
-                return Err(self.grown(&format!("{name} has appeared")));
-            };
-            source.open(&name, &Start { partition: number, offset: at, ..Start::default() })?;
-            let mut more = 0;
-            let mut count = |piece: Piece<'_>| more += u64::from(matches!(piece, Piece::Record(_)));
-            while source.poll(number, BATCH, &mut count)?.poll == Poll::More {}
-            if more > 0 {
-                return Err(self.grown(&format!("{name} has grown beyond line {at}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn grown(&self, what: &str) -> Failure {
-        Failure::refused(format!(
-            "job {} is closed, as its input was complete, but {what}: start a new job with --job, \
-             and follow input that changes with --follow",
-            self.name,
-        ))
-    }
-
     /// Lets the workers work.
-    fn work(
-        mut self,
-        begun: Option<Begun>,
-        verdict: Verdict,
-        watch: Box<dyn Watch + Send>,
-    ) -> Result<Summary, Failure> {
-        let led = begun.map(|begun| self.lead(begun, watch)).transpose()?;
+    fn work(mut self, led: Option<Led>, verdict: Verdict) -> Result<Summary, Failure> {
         let before = led.as_ref().map_or_else(Totals::default, |led| led.committer.totals());
         let led = Mutex::new(led);
         let config = timely::Config {
@@ -350,14 +222,13 @@ impl Job {
         Ok(summary.unwrap_or_else(|| Summary::follower(before)))
     }
 
-    fn lead(&self, begun: Begun, watch: Box<dyn Watch + Send>) -> Result<Led, Failure> {
-        let Begun { past, sink } = begun;
-        let GoBack { mut starts, checks } = past.go_back(&*self.results, &self.options)?;
+    fn lead(&self, past: &Past, sink: Box<dyn Sink>, watch: Box<dyn Watch + Send>) -> Led {
+        let GoBack { mut starts, checks } = past.go_back(&self.options);
         for (_, start) in &mut starts {
             self.range.obey(start);
         }
-        let committer = Committer::new(&past, checks, &self.options);
-        Ok(Led { starts, committer, sink, watch })
+        let committer = Committer::new(past, checks, &self.options);
+        Led { starts, committer, sink, watch }
     }
 
     fn plan(&self, verdict: Verdict) -> Plan {
@@ -382,12 +253,6 @@ impl Job {
             commit_every_ms: self.commit_every_ms,
         }
     }
-}
-
-/// A job that this process owns.
-struct Begun {
-    past: Past,
-    sink: Box<dyn Sink>,
 }
 
 /// What the first worker takes.

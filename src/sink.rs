@@ -1,8 +1,8 @@
 //! Where commits go: the rows of closed epochs become visible together, or not at all.
 //!
 //! ```text
-//! Results ── ledger() ──▶ is it this job, does it mean the same?
-//!    └────── take_over() ─▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
+//! Results ── open_ledger() ─▶ is it this job, does it mean the same, is its input there?
+//!    └────── take_over() ───▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
 //! ```
 
 pub mod thread;
@@ -12,8 +12,17 @@ use clicks_dataflows::ledger::{Commit, Lengths};
 use crate::failure::Failure;
 use crate::past::Past;
 
-/// The lines of a ledger, without their LF.
-pub type LedgerLines<'a> = Box<dyn Iterator<Item = Result<String, Failure>> + 'a>;
+/// The committed lines of a ledger, without their LF, each read once.
+///
+/// They end where nothing more is certain without waiting for whoever works on the job.
+pub trait Ledger: Iterator<Item = Result<String, Failure>> {
+    /// Lets the lines go on to the true end of the ledger: what is not decided yet is waited for.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is not the one that it was.
+    fn go_on(&mut self) -> Result<(), Failure>;
+}
 
 /// Where the results of a job are: a directory, or topics.
 pub trait Results: Send + Sync {
@@ -23,20 +32,22 @@ pub trait Results: Send + Sync {
     /// What the ledger is called, in words.
     fn ledger_name(&self) -> String;
 
-    /// The committed lines of the ledger, from the one that opens the job; none if there is none.
+    /// The ledger of a job that is to run, from the line that opens it; without lines if it is new.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
-    fn ledger(&self) -> Result<LedgerLines<'_>, Failure>;
+    /// When it cannot be read, or the job cannot run here.
+    fn open_ledger(&self) -> Result<Box<dyn Ledger + '_>, Failure>;
 
-    /// The line that opens the job, as far as that is seen without waiting for whoever works on it.
+    /// The whole ledger, to its true end; without lines if there is none.
     ///
     /// # Errors
     ///
     /// When it cannot be read.
-    fn opening_line(&self) -> Result<Option<String>, Failure> {
-        self.ledger()?.next().transpose()
+    fn ledger(&self) -> Result<Box<dyn Ledger + '_>, Failure> {
+        let mut ledger = self.open_ledger()?;
+        ledger.go_on()?;
+        Ok(ledger)
     }
 
     /// Makes this process the owner of the job: from here on nobody else can commit.

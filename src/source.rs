@@ -24,6 +24,15 @@ pub trait Source {
         Ok(0)
     }
 
+    /// Refuses what [`Source::open`] would, as far as it is known without reading.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Source::open`].
+    fn check(&mut self, _: &Name, _: &Start) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Begins to read the partition `name` as `start` says.
     ///
     /// # Errors

@@ -156,6 +156,12 @@ fn a_follower_sees_lines_files_and_ends_of_lines_and_goes_on_where_it_was_stoppe
     let running = place.start(&follow);
     place.append("in/a.jsonl", rest);
     seen(8);
+    let said = running.stderr();
+    assert!(said.contains("job ads goes on after commit "), "{said}");
+    assert!(
+        said.contains(", reading again from its start on: 7 offsets of 2 partitions"),
+        "{said}"
+    );
     place.append("in/newer.jsonl", click("ad5", "12:00:59"));
     seen(9);
     running.signal("INT");

@@ -160,6 +160,76 @@ fn a_topic_that_is_made_again_ends_a_running_job() {
     assert_eq!(job.records(), 8);
 }
 
+/// A partition and a topic that are added when their first records are gone: the job never had any
+/// of them, and needs none. What it has had of them since, it needs like all else.
+#[test]
+fn what_is_added_begins_at_the_first_record_that_is_left() {
+    let mut job = TopicJob::over(lively(), &[("eu", 1), ("us", 1)]);
+    let [eu, _] = job.inputs().try_into().unwrap();
+    feed_each(&mut job, 0..2, "12:00");
+    let running = job.start();
+    job.wait_for_all();
+    running.terminate();
+
+    job.grow(&eu);
+    feed_each(&mut job, 0..3, "12:01");
+    job.cut(2, 2);
+    let running = job.start();
+    let begins = format!("{}/1 is new to the job and begins at offset 2", eu.name);
+    wait_for("it says so", || running.stderr().contains(&begins).then_some(()));
+    job.wait_for_all();
+    running.kill();
+
+    job.join("za");
+    feed_each(&mut job, 0..4, "12:02");
+    job.cut(3, 1);
+    let running = job.start();
+    job.wait_for_all();
+    let said = running.stderr();
+    assert!(said.contains("za/0 is new to the job and begins at offset 1"), "{said}");
+    assert!(!said.contains(&begins), "{said}");
+    feed_each(&mut job, 0..4, "12:03");
+    job.wait_for_all();
+    running.terminate();
+    job.assert_exact();
+    let (name, brokers) = (&job.name, &job.input.brokers);
+    let inputs = job.inputs();
+    let inputs = inputs.iter().map(|topic| format!(" --input kafka:{}", topic.name));
+    let verify = format!("verify kafka: -b {brokers} --job {name} --config clicks.toml");
+    let verified = job.place().succeed(&(verify + &inputs.collect::<String>())).stdout;
+    assert!(verified.contains("differences: none"), "{verified}");
+
+    delete_records(&eu, 1, 3);
+    job.place().run(&job.arguments()).with(2).naming(&[
+        &format!("partition 1 of topic {}: offset 2 is needed, but 3 to", eu.name),
+        "a restart goes back to rebuild",
+    ]);
+}
+
+/// Three clicks for each of these partitions.
+fn feed_each(job: &mut TopicJob, partitions: std::ops::Range<usize>, minute: &str) {
+    let times = [1, 2, 3].map(|second| format!("{minute}:{second:02}"));
+    for partition in partitions {
+        let ad = 1 + u32::try_from(partition).unwrap();
+        job.append(partition, clicks(ad, &times.each_ref().map(String::as_str)));
+    }
+}
+
+/// What it would go back to is gone, and is of no use to the instance that runs.
+#[test]
+fn a_start_that_is_refused_disturbs_nobody() {
+    let mut job = fed();
+    let running = job.start();
+    job.append(1, clicks(2, &["12:02:01"]));
+    job.wait_for_all();
+    delete_records(&job.input, 1, 3);
+    job.place().run(&job.arguments()).with(2).naming(&["a restart goes back to rebuild"]);
+    job.append(1, clicks(2, &["12:02:02"]));
+    job.wait_for_all();
+    running.terminate();
+    job.assert_exact();
+}
+
 /// A job that has read and told four clicks of each of two partitions.
 fn fed() -> TopicJob {
     let mut job = TopicJob::new(lively(), 2);

@@ -110,7 +110,7 @@ fn replay(script: &Script, disk: &ForgetfulDisk, workers: usize) -> Committed {
     let arrivals = Arrivals::complete(script);
     let own = ForgetfulDisk::default();
     let mut replay = job(script, &own, &arrivals, How { workers, ..PLAIN });
-    let past = Past::read(&results(disk)).unwrap().unwrap();
+    let past = Past::read(&results(disk), &replay.options).unwrap().unwrap();
     let clocks = Default::default();
     replay.range = Range { obeyed: Some(Obeyed { past, clocks }), ..Range::default() };
     run_or_die(replay, &own).unwrap();

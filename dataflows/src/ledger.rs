@@ -75,7 +75,8 @@ impl fmt::Display for Name {
 }
 
 /// A decision that the log does not determine: the record at `offset` has a clock of at least
-/// `clock`, because its partition slept or a floor lifted it.
+/// `clock`, because its partition slept or a floor lifted it; or, with a clock of 0, its partition
+/// begins there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Mark {
     /// The log of which its partition is one, where the job reads several.
@@ -87,6 +88,20 @@ pub struct Mark {
     pub offset: u64,
     /// The clock that the record has at least.
     pub clock: Time,
+}
+
+impl Mark {
+    /// Says that a partition that was added to the job begins at `offset`, as what lay before it had
+    /// been deleted; it raises no clock.
+    pub fn of_begin(position: &Position) -> Mark {
+        let Position { log, partition, offset, .. } = position.clone();
+        Mark { log, partition, offset, clock: Time(0) }
+    }
+
+    /// Whether it says where a partition begins.
+    pub fn is_begin(&self) -> bool {
+        self.clock.0 == 0
+    }
 }
 
 /// The line that opens a job's ledger.

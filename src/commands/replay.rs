@@ -174,7 +174,7 @@ fn obey(
 ) -> Result<Obeyed, Failure> {
     let JobLocation { results, job } = location;
     let theirs_results = places.results(results, job, &[])?;
-    let Some(past) = Past::read(&*theirs_results)? else {
+    let Some(past) = Past::read(&*theirs_results, &config.options)? else {
         return Err(Failure::refused(format!("--marks-of: there is no job {job} in {results}")));
     };
     let (theirs, ours) = (&past.opening().meaning, config.meaning());

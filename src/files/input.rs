@@ -133,6 +133,20 @@ impl DirectorySource {
         DirectorySource { directory, end, known, paths, files }
     }
 
+    /// Where the file `name` is, which is a partition with this number.
+    fn path(&mut self, name: &str, partition: u32) -> Result<PathBuf, Failure> {
+        if !self.paths.contains_key(name) {
+            self.paths = self.directory.partitions()?;
+        }
+        self.paths.get(name).cloned().ok_or_else(|| {
+            Failure::refused(format!(
+                "{} is missing from {}: partition {partition} was read from it",
+                name,
+                self.directory.path.display(),
+            ))
+        })
+    }
+
     /// The file that the partition `name` is.
     fn file<'a>(&self, name: &'a Name) -> Result<&'a String, Failure> {
         match name {
@@ -163,25 +177,21 @@ impl Source for DirectorySource {
         self.file(name).map(|_| 0)
     }
 
+    fn check(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        let name = self.file(name)?;
+        self.path(name, start.partition).map(|_| ())
+    }
+
     fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
         let partition = start.partition;
         let name = self.file(name)?;
-        if !self.paths.contains_key(name) {
-            self.paths = self.directory.partitions()?;
-        }
-        let Some(path) = self.paths.get(name) else {
-            return Err(Failure::refused(format!(
-                "{} is missing from {}: partition {partition} was read from it",
-                name,
-                self.directory.path.display(),
-            )));
-        };
+        let path = self.path(name, partition)?;
         let until = match &self.end {
             End::At(ends) => ends.get(name).copied(),
             End::Complete | End::Followed => None,
         };
         let followed = self.end == End::Followed;
-        let mut file = LineFile::open(path, &self.directory, followed, until)?;
+        let mut file = LineFile::open(&path, &self.directory, followed, until)?;
         file.skip_to(start.offset)?;
         self.files.insert(partition, file);
         Ok(())

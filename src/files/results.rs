@@ -19,7 +19,7 @@ use crate::failure::{Attempt, Failure, Kind};
 use crate::files::disk::{Disk, LocalDisk};
 use crate::past::Past;
 use crate::sink::thread::{CommitThread, Sealed};
-use crate::sink::{LedgerLines, Results, Rows, Sink};
+use crate::sink::{Ledger, Results, Rows, Sink};
 
 /// The result logs of a job.
 pub const LOGS: [&str; 3] = ["counts", "ranks", "rejects"];
@@ -57,15 +57,10 @@ impl Results for ResultDirectory {
         log_path(&self.directory, &self.job, "ledger").display().to_string()
     }
 
-    fn ledger(&self) -> Result<LedgerLines<'_>, Failure> {
-        let path = log_path(&self.directory, &self.job, "ledger");
-        let attempt = || format!("cannot read {}", self.ledger_name());
-        if self.disk.length(&path).attempt(attempt)?.is_none() {
-            return Ok(Box::new(std::iter::empty()));
-        }
-        let mut lines = self.disk.read(&path, 0).attempt(attempt)?;
-        let next = move || whole_line(&mut *lines).attempt(attempt).transpose();
-        Ok(Box::new(std::iter::from_fn(next)))
+    fn open_ledger(&self) -> Result<Box<dyn Ledger + '_>, Failure> {
+        let mut ledger = LedgerFile { results: self, lines: None, length: 0 };
+        ledger.go_on()?;
+        Ok(Box::new(ledger))
     }
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {
@@ -80,6 +75,49 @@ impl Results for ResultDirectory {
             }),
             commits: None,
         }))
+    }
+}
+
+/// The whole lines of a ledger.
+struct LedgerFile<'a> {
+    results: &'a ResultDirectory,
+    /// Those that were not read, as far as they were there.
+    lines: Option<Box<dyn BufRead + 'a>>,
+    /// Bytes of those that were.
+    length: u64,
+}
+
+impl LedgerFile<'_> {
+    fn attempt(&self) -> String {
+        format!("cannot read {}", self.results.ledger_name())
+    }
+}
+
+impl Iterator for LedgerFile<'_> {
+    type Item = Result<String, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match whole_line(self.lines.as_mut()?).attempt(|| self.attempt()) {
+            Ok(Some(line)) => {
+                self.length += line.len() as u64 + 1;
+                Some(Ok(line))
+            }
+            end => {
+                self.lines = None;
+                end.transpose()
+            }
+        }
+    }
+}
+
+impl Ledger for LedgerFile<'_> {
+    fn go_on(&mut self) -> Result<(), Failure> {
+        let ResultDirectory { disk, directory, job, .. } = self.results;
+        let path = log_path(directory, job, "ledger");
+        let is_there = disk.length(&path).attempt(|| self.attempt())?.is_some();
+        let lines = is_there.then(|| disk.read(&path, self.length)).transpose();
+        self.lines = lines.attempt(|| self.attempt())?;
+        Ok(())
     }
 }
 

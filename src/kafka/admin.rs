@@ -36,7 +36,8 @@ pub struct Extent {
 
 /// A client that makes and describes topics.
 pub struct Admin {
-    client: AdminClient<Voice>,
+    /// There until it is closed.
+    client: Option<AdminClient<Voice>>,
     cluster: Cluster,
 }
 
@@ -47,7 +48,7 @@ impl Admin {
     ///
     /// When librdkafka refuses a property.
     pub fn new(cluster: &Cluster) -> Result<Admin, Failure> {
-        Ok(Admin { client: cluster.admin()?, cluster: cluster.clone() })
+        Ok(Admin { client: Some(cluster.admin()?), cluster: cluster.clone() })
     }
 
     /// Those of `topics` that are there.
@@ -83,7 +84,7 @@ impl Admin {
         }
         let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-        let found = wait(self.client.describe_configs(&asked, &options));
+        let found = wait(self.client().describe_configs(&asked, &options));
         let brokers = self.cluster.brokers();
         let found = found.attempt(|| format!("cannot ask for settings of topics at {brokers}"))?;
         let known = found.into_iter().map(|resource| {
@@ -111,7 +112,7 @@ impl Admin {
         }
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let options = options.operation_timeout(Some(PATIENCE)).validate_only(only_asks);
-        let made = wait(self.client.create_topics([&topic], &options)).attempt(attempt)?;
+        let made = wait(self.client().create_topics([&topic], &options)).attempt(attempt)?;
         for made in made {
             made.map_err(|(_, error)| KafkaError::AdminOp(error)).attempt(attempt)?;
         }
@@ -131,6 +132,21 @@ impl Admin {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    fn client(&self) -> &AdminClient<Voice> {
+        self.client.as_ref().expect("it is not closed")
+    }
+}
+
+impl Drop for Admin {
+    /// Closes the client on a thread, as rdkafka takes up to 100 ms for that. Nobody waits for it,
+    /// nor does the end of the program.
+    fn drop(&mut self) {
+        let client = self.client.take();
+        let thread = std::thread::Builder::new().name("closing".to_owned());
+        // Without a thread it is closed here.
+        let _ = thread.spawn(move || drop(client));
     }
 }
 

@@ -11,7 +11,7 @@ use clicks_dataflows::time::Millis;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::metadata::Metadata;
@@ -19,6 +19,7 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, ProducerContext};
 
 use crate::config::{Kafka, is_owned};
 use crate::failure::{Attempt, Failure};
+pub use crate::kafka::consumer::Consumer;
 use crate::kafka::health::HEALTH;
 use crate::kafka::properties::{complete, refusal, secrets, without};
 use crate::worker::monotonic_ms;
@@ -31,9 +32,6 @@ const PATIENCE_MS: Millis = 15_000;
 
 /// How long one look at whether a broker answers may take.
 const STEP: Duration = Duration::from_secs(1);
-
-/// A consumer of ours.
-pub type Consumer = BaseConsumer<Voice>;
 
 /// A producer of ours.
 pub type Producer = BaseProducer<Voice>;
@@ -144,7 +142,7 @@ impl Cluster {
             ("enable.auto.offset.store", "false"),
             ("fetch.queue.backoff.ms", "1"),
         ];
-        self.create(&self.kafka.consumer, &[&common, ours].concat())
+        self.create(&self.kafka.consumer, &[&common, ours].concat()).map(Consumer::new)
     }
 
     /// A producer with these settings of ours.
@@ -174,6 +172,8 @@ impl Cluster {
         config.set_log_level(RDKafkaLogLevel::Warning);
         config.set("bootstrap.servers", &self.kafka.brokers);
         config.set("client.id", "clicks");
+        // Up to half of it passes before a new client turns to the broker that it needs.
+        config.set("reconnect.backoff.ms", "20");
         config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in ours {
             config.set(*name, *value);

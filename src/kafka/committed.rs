@@ -116,6 +116,11 @@ impl Committed {
         &self.place
     }
 
+    /// Up to where it is read.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
     /// Goes on to an end that lies further on.
     pub fn extend(&mut self, end: u64) {
         self.end = self.end.max(end);

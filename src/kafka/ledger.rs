@@ -18,13 +18,50 @@ pub enum Upto {
     Open,
 }
 
-/// The committed lines of the ledger in `topic`, from its first record on.
-///
-/// # Errors
-///
-/// When the topic cannot be read.
-pub fn lines(cluster: &Cluster, topic: &str, upto: Upto) -> Result<Committed, Failure> {
-    open(cluster, topic, upto, None).map(|(lines, _)| lines)
+/// The committed lines of a ledger, from its first record on, each read once.
+pub struct Lines {
+    cluster: Cluster,
+    committed: Committed,
+}
+
+impl Lines {
+    /// Those of `topic`, as far as nothing is open.
+    ///
+    /// # Errors
+    ///
+    /// When the topic cannot be read.
+    pub fn open(cluster: &Cluster, topic: &str) -> Result<Lines, Failure> {
+        let (committed, _) = open(cluster, topic, Upto::Open, None)?;
+        Ok(Lines { cluster: cluster.clone(), committed })
+    }
+
+    /// Lets them go on to the true end, as it is at this moment.
+    ///
+    /// # Errors
+    ///
+    /// When nobody says where that is, or it lies before what was read.
+    pub fn go_on(&mut self) -> Result<(), Failure> {
+        let place = self.committed.place().clone();
+        let end = Ends::new(&self.cluster).ends(std::slice::from_ref(&place))?[&place];
+        if end < self.committed.end() {
+            return Err(Failure::new(format!(
+                "topic {} ends at offset {end}, and ended at {} a moment before: it was deleted \
+                 and made again, or has lost records",
+                place.topic,
+                self.committed.end(),
+            )));
+        }
+        self.committed.extend(end);
+        Ok(())
+    }
+}
+
+impl Iterator for Lines {
+    type Item = Result<Vec<u8>, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.committed.next()
+    }
 }
 
 /// The last committed line, found from the end.

@@ -14,6 +14,7 @@ pub mod admin;
 pub mod checks;
 pub mod client;
 mod committed;
+mod consumer;
 mod ends;
 pub mod failpoint;
 mod fetch;

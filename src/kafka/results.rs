@@ -3,10 +3,10 @@
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, PATIENCE};
 use crate::kafka::failpoint::reach;
-use crate::kafka::ledger::{self, Upto};
+use crate::kafka::ledger::Lines;
 use crate::kafka::sink::TopicSink;
 use crate::kafka::transaction::Transactions;
-use crate::sink::{LedgerLines, Results, Sink};
+use crate::sink::{Ledger, Results, Sink};
 
 /// The result topics of a job.
 #[derive(Clone, Debug)]
@@ -76,10 +76,6 @@ impl ResultTopics {
         Ok(Topics { job: self.job.clone(), counts: width("counts")?, ranks: width("ranks")? })
     }
 
-    fn text(&self, line: Vec<u8>) -> Result<String, Failure> {
-        String::from_utf8(line).attempt(|| format!("{} is not UTF-8", self.ledger_name()))
-    }
-
     fn has_ledger(&self) -> Result<bool, Failure> {
         let name = topic(&self.job, "ledger");
         let attempt = || format!("cannot find topic {name} at {}", self.cluster.brokers());
@@ -96,25 +92,46 @@ impl Results for ResultTopics {
         format!("topic {}", topic(&self.job, "ledger"))
     }
 
-    fn ledger(&self) -> Result<LedgerLines<'_>, Failure> {
-        if !self.has_ledger()? {
-            return Ok(Box::new(std::iter::empty()));
-        }
-        reach("before-ledger");
-        let records = ledger::lines(&self.cluster, &topic(&self.job, "ledger"), Upto::End)?;
-        Ok(Box::new(records.map(|record| record.and_then(|line| self.text(line)))))
+    fn open_ledger(&self) -> Result<Box<dyn Ledger + '_>, Failure> {
+        let Topics { job, .. } = self.topics()?;
+        let lines = Lines::open(&self.cluster, &topic(&job, "ledger"))?;
+        Ok(Box::new(LedgerTopic { results: self, lines: Some(lines) }))
     }
 
-    fn opening_line(&self) -> Result<Option<String>, Failure> {
-        if !self.has_ledger()? {
-            return Ok(None);
-        }
-        let mut lines = ledger::lines(&self.cluster, &topic(&self.job, "ledger"), Upto::Open)?;
-        lines.next().transpose()?.map(|line| self.text(line)).transpose()
+    fn ledger(&self) -> Result<Box<dyn Ledger + '_>, Failure> {
+        let name = topic(&self.job, "ledger");
+        let open = |there: bool| there.then(|| Lines::open(&self.cluster, &name)).transpose();
+        let mut ledger = LedgerTopic { results: self, lines: open(self.has_ledger()?)? };
+        ledger.go_on()?;
+        Ok(Box::new(ledger))
     }
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {
         let transactions = Transactions::begin(&self.cluster, self.topics()?)?;
         Ok(Box::new(TopicSink::new(transactions, &self.inputs)))
+    }
+}
+
+/// The ledger of a job, read as its topic is committed.
+struct LedgerTopic<'a> {
+    results: &'a ResultTopics,
+    /// Its lines; none if there is no such topic.
+    lines: Option<Lines>,
+}
+
+impl Iterator for LedgerTopic<'_> {
+    type Item = Result<String, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let attempt = || format!("{} is not UTF-8", self.results.ledger_name());
+        let line = self.lines.as_mut()?.next()?;
+        Some(line.and_then(|line| String::from_utf8(line).attempt(attempt)))
+    }
+}
+
+impl Ledger for LedgerTopic<'_> {
+    fn go_on(&mut self) -> Result<(), Failure> {
+        reach("before-ledger");
+        self.lines.as_mut().map_or(Ok(()), Lines::go_on)
     }
 }

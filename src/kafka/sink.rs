@@ -102,9 +102,6 @@ impl Working {
 
 impl Sink for TopicSink {
     fn begin(&mut self, line: &str) -> Result<(), Failure> {
-        if let Some(transactions) = &self.transactions {
-            transactions.check_unopened()?;
-        }
         let working = self.start(None)?;
         working.wake().open(line)?;
         working.finish()

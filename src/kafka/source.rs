@@ -206,13 +206,26 @@ impl Source for TopicSource {
         self.extent(&place).map(|extent| extent.low)
     }
 
+    fn check(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        let Start { offset, committed, .. } = *start;
+        let place = self.topics.place(name)?;
+        let holds = |(low, end): (u64, u64)| offset >= low && offset.max(committed) <= end;
+        let Extent { low, end, .. } = self.extent(&place)?;
+        if holds((low, end)) {
+            return Ok(());
+        }
+        // A predecessor may have committed what has come since the last look.
+        let extent = self.topics.lookout.now(&place)?;
+        match holds(extent) {
+            true => Ok(()),
+            false => Err(out_of_log(&place, (offset, committed), extent)),
+        }
+    }
+
     fn open(&mut self, name: &Name, start: &Start) -> Result<(), Failure> {
+        self.check(name, start)?;
         let Start { partition, offset, committed, .. } = *start;
         let place = self.topics.place(name)?;
-        let Extent { low, end, .. } = self.extent(&place)?;
-        if offset < low || offset.max(committed) > end {
-            return Err(out_of_log(&place, (offset, committed), (low, end)));
-        }
         let partitions = self.topics.lookout.extents()?.len();
         let consumer = self.consumer(partitions)?;
         let queue = Queue::open(&consumer, &place.topic, place.partition, offset)?;

@@ -25,7 +25,7 @@ use crate::kafka::client::{Cluster, Producer};
 use crate::kafka::failpoint::reach;
 use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
-use crate::kafka::results::{LOGS, Topics};
+use crate::kafka::results::{self, LOGS, Topics};
 use crate::kafka::{failpoint, partition};
 use crate::sink::Lines;
 use crate::sink::thread::Sealed;
@@ -119,21 +119,6 @@ impl Transactions {
             alive_at: Arc::default(),
             missing: 0,
         })
-    }
-
-    /// Makes sure that the ledger is as empty as it was found: it is opened once.
-    ///
-    /// # Errors
-    ///
-    /// When it has a line, or cannot be read.
-    pub fn check_unopened(&self) -> Result<(), Failure> {
-        match ledger::last(&self.cluster, &self.topics.name("ledger"), Upto::End)? {
-            None => Ok(()),
-            Some(_) => Err(Failure::new(format!(
-                "topic {} was not there, and now has lines: start again",
-                self.topics.name("ledger"),
-            ))),
-        }
     }
 
     /// Goes on after a ledger line with this hash.
@@ -381,10 +366,22 @@ fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
         ("delivery.report.only.error", "true"),
     ]);
     let producer = producer.map_err(|failure| Stop::Failed(failure.to_string()))?;
+    connect(&producer, &results::topic(job, "ledger"));
     let began = monotonic_ms();
     let late = || monotonic_ms() >= began + TRANSACTION_MS;
     again(&late, || producer.init_transactions(CALL))?;
     Ok(producer)
+}
+
+/// Lets a new client connect to the broker that leads `topic`, if it can be reached.
+///
+/// A client that is asked for the coordinator of transactions before it is connected looks again
+/// after 500 ms; one that does not know the leader of a partition, after a second.
+fn connect(producer: &Producer, topic: &str) {
+    let client = producer.client();
+    let led = client.fetch_metadata(Some(topic), CALL);
+    // If there is nothing to connect to, that is found out by what follows.
+    let _ = led.and_then(|_| client.fetch_watermarks(topic, 0, CALL));
 }
 
 /// Makes the same call again as long as that can help.

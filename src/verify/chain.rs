@@ -271,7 +271,10 @@ impl Standing {
             let from = self.positions.get(&number).map_or(0, |p| p.offset);
             let until = reached.get(&number).map_or(0, |p| p.offset);
             let epoch = mark.clock.0 + refresh_ms;
-            let new = self.epoch < epoch && (from..until).contains(&mark.offset);
+            let new = match mark.is_begin() {
+                true => !self.positions.contains_key(&number) && mark.offset <= until,
+                false => self.epoch < epoch && (from..until).contains(&mark.offset),
+            };
             if !(new || torn) || epoch > commit.epoch.0 {
                 let Mark { partition, offset, .. } = mark;
                 fault(format!("its mark of {partition}:{offset} is of no record of it"));

@@ -1,6 +1,6 @@
 //! The recount of the input, compared with what was told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use clicks_dataflows::click::{AdId, Reason};
 use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::{Decoder, Schema, SchemaError};
 use clicks_dataflows::filter::FilterId;
-use clicks_dataflows::ledger::{Name, Opening, Position};
+use clicks_dataflows::ledger::{Mark, Name, Opening, Position};
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Epoch, Minute, Time};
@@ -150,8 +150,11 @@ fn begin(number: u32, opening: &Opening, standing: &Standing) -> (u64, Begin) {
         jump: first.jump.map(|jump| jump.0),
     });
     let marks = standing.marks.iter().filter(|(partition, _)| *partition == number);
-    let marks: BTreeMap<_, _> = marks.map(|(_, mark)| (mark.offset, mark.clock.0)).collect();
-    (first.map_or(0, |first| first.offset), Begin { partition: number, clock, marks })
+    let (begins, raised): (Vec<&Mark>, Vec<&Mark>) =
+        marks.map(|(_, mark)| mark).partition(|mark| mark.is_begin());
+    let marks = raised.into_iter().map(|mark| (mark.offset, mark.clock.0)).collect();
+    let added = begins.first().map_or(0, |mark| mark.offset);
+    (first.map_or(added, |first| first.offset), Begin { partition: number, clock, marks })
 }
 
 /// Gives a partition's records up to `position` to the recount; whether its file has more.

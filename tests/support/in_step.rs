@@ -3,7 +3,7 @@
 use clicks::failure::Failure;
 use clicks::files::results::ResultDirectory;
 use clicks::past::Past;
-use clicks::sink::{LedgerLines, Results, Rows, Sink};
+use clicks::sink::{Ledger, Results, Rows, Sink};
 use clicks_dataflows::ledger::{Commit, Lengths};
 
 /// A directory whose commits are waited for.
@@ -18,8 +18,8 @@ impl Results for InStep {
         self.0.ledger_name()
     }
 
-    fn ledger(&self) -> Result<LedgerLines<'_>, Failure> {
-        self.0.ledger()
+    fn open_ledger(&self) -> Result<Box<dyn Ledger + '_>, Failure> {
+        self.0.open_ledger()
     }
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {

@@ -12,7 +12,7 @@ use clicks_dataflows::time::Time;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::{Broker, Record, Topic, brokers, produce, rows, unique};
+use super::{Broker, Record, Topic, brokers, delete_records, produce, rows, unique};
 use crate::laws::assert_told;
 use crate::support::binary::{Place, Running, wait_for};
 use crate::support::oracle::{self, Telling};
@@ -118,6 +118,22 @@ impl TopicJob {
         topic.grow(partition + 1);
         self.parts.push((topic.clone(), partition));
         self.script.partitions.push(Vec::new());
+    }
+
+    /// Lets it read another topic of one partition, whose name follows those of the others.
+    pub fn join(&mut self, topic: &str) {
+        let (brokers, name) = (self.input.brokers.clone(), format!("{}-{topic}", self.name));
+        let topic = Topic { brokers, name };
+        topic.create(1, &[]);
+        self.parts.push((topic, 0));
+        self.script.partitions.push(Vec::new());
+    }
+
+    /// Deletes what lies before `offset` in a partition that it has not read: a gap.
+    pub fn cut(&mut self, partition: usize, offset: usize) {
+        let (topic, at) = &self.parts[partition];
+        delete_records(topic, *at, i64::try_from(offset).unwrap());
+        self.script.partitions[partition][..offset].fill(Item::Empty);
     }
 
     /// Where its configuration and its processes are.
