@@ -9,27 +9,31 @@
 //! transaction. Before a new one fences the old, and after it, the ledger is read; a line that is
 //! not ours is that of another instance, which owns the job from then on.
 
+mod recover;
+mod stop;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
 use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::commit::sha256_hex;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::kafka::client::{Cluster, Producer};
 use crate::kafka::failpoint::reach;
 use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
-use crate::kafka::results::{LOGS, Topics};
+use crate::kafka::results::Topics;
 use crate::kafka::{failpoint, partition};
 use crate::sink::Lines;
 use crate::sink::thread::Sealed;
 use crate::worker::monotonic_ms;
+use stop::{Stop, again};
 
 /// After so long the coordinator aborts a transaction by itself, and fences its producer.
 const TRANSACTION_MS: Millis = 60_000;
@@ -43,12 +47,6 @@ const CALL: Duration = Duration::from_secs(5);
 /// How long to wait before looking again at what was sent.
 const BREATH: Duration = Duration::from_micros(500);
 
-/// After how many looks in a row a topic that is not there has gone.
-const MISSING: u32 = 3;
-
-/// How long to wait before trying again what has failed.
-const AGAIN: Duration = Duration::from_millis(500);
-
 /// The largest record that is sent: a ledger line of many partitions, a list of many ads.
 pub const MESSAGE_BYTES_MAX: u32 = 10_000_000;
 
@@ -58,28 +56,6 @@ pub struct Pending<'a> {
     pub sealed: &'a Sealed,
     /// Where the job stands in its input: topic, partition, offset.
     pub offsets: Vec<(String, i32, i64)>,
-}
-
-/// Why a transaction was not committed.
-enum Stop {
-    /// The same call may be made again.
-    Again(String),
-    /// It is certain that it was not, or not known.
-    InDoubt(String),
-    /// Another producer of the same name has been made, or the coordinator gave this one up.
-    Fenced(String),
-    /// It will not be: nothing is gained by trying again.
-    Failed(String),
-}
-
-/// What the end of the ledger says.
-enum Found {
-    /// The pending commit.
-    Pending,
-    /// The one before it.
-    Before,
-    /// A line of another instance.
-    Other,
 }
 
 /// The job's transactions.
@@ -291,81 +267,6 @@ impl Transactions {
     fn is_fatal(&self) -> bool {
         self.producer.client().fatal_error().is_some()
     }
-
-    /// Makes a new producer; whether the pending commit had happened.
-    fn recover(&mut self, pending: &Pending<'_>) -> Result<bool, Failure> {
-        loop {
-            if self.give_up.load(Ordering::Relaxed) {
-                return Err(Failure::new(format!(
-                    "cannot commit to topics {}.* at {}: nothing answers in time; the next start \
-                     finds out whether the last commit happened",
-                    self.topics.job,
-                    self.cluster.brokers(),
-                )));
-            }
-            self.check_topics()?;
-            // Whoever has committed since owns the job: it must not be fenced. What it had to abort
-            // of ours is aborted, so that its lines are seen without waiting.
-            let found = self.find(pending, Upto::Open).and_then(|found| match found {
-                Found::Other => Ok(found),
-                Found::Pending | Found::Before => {
-                    self.is_alive();
-                    self.producer = producer(&self.cluster, &self.topics.job)
-                        .map_err(|stop| stop.failure(&self.topics))?;
-                    self.find(pending, Upto::End)
-                }
-            });
-            match found {
-                Ok(Found::Pending) => return Ok(true),
-                Ok(Found::Before) => return Ok(false),
-                Ok(Found::Other) => return Err(self.owned()),
-                Err(failure) if failure.kind() == Kind::Refused => return Err(failure),
-                Err(_) => std::thread::sleep(AGAIN),
-            }
-        }
-    }
-
-    /// Refuses to go on without a topic of the job, once it is certain that it has gone.
-    fn check_topics(&mut self) -> Result<(), Failure> {
-        let attempt = || format!("cannot find the topics of job {}", self.topics.job);
-        // Without an answer nothing is certain.
-        let gone = self.cluster.widths(CALL, attempt).ok().and_then(|widths| {
-            let is_there = |name: &String| widths.get(name).is_some_and(|width| *width > 0);
-            LOGS.map(|log| self.topics.name(log)).into_iter().find(|name| !is_there(name))
-        });
-        self.missing = if gone.is_some() { self.missing + 1 } else { 0 };
-        match gone {
-            Some(name) if self.missing >= MISSING => Err(Failure::refused(format!(
-                "topic {name} has gone from {}: its rows have gone with it, so a new job is needed \
-                 (--job)",
-                self.cluster.brokers(),
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    fn find(&self, pending: &Pending<'_>, upto: Upto) -> Result<Found, Failure> {
-        self.is_alive();
-        let last = ledger::last(&self.cluster, &self.topics.name("ledger"), upto)?;
-        let last = last.map(|line| sha256_hex(&[&line]));
-        Ok(match last {
-            last if last == self.last => Found::Before,
-            Some(last) if last == sha256_hex(&[pending.sealed.line().as_bytes()]) => Found::Pending,
-            _ => Found::Other,
-        })
-    }
-
-    fn owned(&self) -> Failure {
-        Failure::of(
-            Kind::Owned,
-            format!(
-                "another instance of job {} has taken it over at {}: this one stops, and has \
-                 committed nothing since",
-                self.topics.job,
-                self.cluster.brokers(),
-            ),
-        )
-    }
 }
 
 /// A producer of the job, all earlier ones of which are fenced.
@@ -385,58 +286,6 @@ fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
     let late = || monotonic_ms() >= began + TRANSACTION_MS;
     again(&late, || producer.init_transactions(CALL))?;
     Ok(producer)
-}
-
-/// Makes the same call again as long as that can help.
-fn again(late: &dyn Fn() -> bool, call: impl Fn() -> Result<(), KafkaError>) -> Result<(), Stop> {
-    loop {
-        match call().map_err(Stop::of) {
-            Err(Stop::Again(why)) if late() => return Err(Stop::InDoubt(why)),
-            Err(Stop::Again(_)) => {}
-            result => return result,
-        }
-    }
-}
-
-impl Stop {
-    /// What `error` of a transactional call means.
-    fn of(error: KafkaError) -> Stop {
-        use RDKafkaErrorCode as Code;
-        let why = error.to_string();
-        let code = error.rdkafka_error_code();
-        match (&error, code) {
-            (_, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)) => {
-                Stop::Fenced(why)
-            }
-            (
-                _,
-                Some(
-                    Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::ClusterAuthorizationFailed
-                    | Code::TransactionalIdAuthorizationFailed
-                    | Code::MessageSizeTooLarge
-                    | Code::InvalidTransactionTimeout
-                    | Code::UnknownMemberId
-                    | Code::IllegalGeneration,
-                ),
-            ) => Stop::Failed(why),
-            (KafkaError::Transaction(error), _) if error.is_retriable() => Stop::Again(why),
-            _ => Stop::InDoubt(why),
-        }
-    }
-
-    fn failure(self, topics: &Topics) -> Failure {
-        match self {
-            Stop::Again(why) | Stop::InDoubt(why) | Stop::Fenced(why) => {
-                Failure::new(format!("cannot begin transactions as {}: {why}", topics.job))
-            }
-            Stop::Failed(why) => Failure::refused(format!(
-                "cannot commit to the topics of job {}: {why}",
-                topics.job,
-            )),
-        }
-    }
 }
 
 #[cfg(test)]
