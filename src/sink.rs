@@ -112,6 +112,11 @@ impl Rows {
         self.logs().iter().map(|lines| lines.count()).sum()
     }
 
+    /// Bytes of their lines.
+    pub fn bytes(&self) -> usize {
+        self.logs().iter().map(|lines| lines.bytes.len()).sum()
+    }
+
     /// The same memory without rows, unless it is so much that it is rather given back.
     #[must_use]
     pub fn emptied(self) -> Rows {

@@ -11,6 +11,8 @@ mod counting;
 mod laws;
 // Killed at every step of a commit, and resumed: as if nothing had happened.
 mod resume;
+// Commits are of whole epochs, and of bounded size.
+mod commits;
 // Partitions that sleep, wake and appear; the replay obeys what was decided.
 mod sleep;
 // The fast engine and the simple one, and where clicks seen are kept.
