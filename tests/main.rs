@@ -17,8 +17,16 @@ mod commits;
 mod sleep;
 // The fast engine and the simple one, and where clicks seen are kept.
 mod engines;
-// The shipped binary under kill -9, signals and several processes.
+// The shipped binary under kill -9.
+mod killed;
+// A directory that grows.
+mod following;
+// Several processes and instances.
 mod processes;
+// A job goes on where it stood, or refuses to.
+mod continued;
+// Compressed partitions.
+mod compressed;
 // Bad settings are refused at the start, with the key and what would be right.
 mod bad_configuration;
 // Bad input is data: rejects and clicks, nothing lost.

@@ -43,6 +43,19 @@ pub fn two_hosts() -> String {
     format!("--hosts {},{}", address(&first), address(&second))
 }
 
+/// Changes are told at once, and soon.
+pub const LIVELY: &str = "--set job.emit=changes --set job.refresh=100ms";
+
+/// A line that is a click.
+pub fn click(ad: &str, time: &str) -> String {
+    format!("{{\"ad_id\":\"{ad}\",\"click_timestamp\":\"2026-01-01T{time}Z\"}}\n")
+}
+
+/// Whether the job has closed; before its first commit it has not.
+pub fn is_closed(place: &Place, job: &str) -> bool {
+    place.commits(job).last().is_some_and(|commit| commit.closed)
+}
+
 /// A directory in which `clicks` runs; commands and files are named relative to it.
 pub struct Place(TempDir);
 
