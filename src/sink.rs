@@ -5,6 +5,7 @@
 //!    └────── take_over() ─▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
 //! ```
 
+pub mod pulse;
 pub mod thread;
 
 use clicks_dataflows::ledger::{Commit, Lengths};

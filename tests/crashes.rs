@@ -69,6 +69,21 @@ fn a_zombie_is_fenced_and_ends() {
     }
 }
 
+/// Whoever has nothing to commit looks whether it could.
+#[test]
+fn an_idle_instance_that_is_taken_over_ends_soon() {
+    let mut job = TopicJob::new(lively(), 2);
+    job.feed();
+    let first = job.start();
+    job.wait_for_all();
+    let second = job.start();
+    first.end().with(4).naming(&["another instance of job", &job.name]);
+    job.feed();
+    job.wait_for_all();
+    second.terminate();
+    job.assert_exact();
+}
+
 /// The one that comes later works; the other ends, and says why.
 #[test]
 fn of_two_instances_one_works() {

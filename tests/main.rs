@@ -37,6 +37,10 @@ mod golden;
 mod positions;
 // A broker that stalls, restarts or dies.
 mod outages;
+// Connections that end, swallow everything, or are slow.
+mod connections;
+// Leaders that move from broker to broker.
+mod leaders;
 // Killed at random under load, the broker too.
 mod chaos;
 // Killed at every step of a start and of a commit over topics.

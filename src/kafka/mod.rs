@@ -30,5 +30,6 @@ mod properties;
 pub mod results;
 mod sink;
 pub mod source;
+mod times;
 pub mod topics;
 mod transaction;

@@ -5,15 +5,19 @@
 //!   └──── in doubt: a new producer, and the ledger's last line says whether it happened
 //! ```
 //!
+//! While nothing is committed the group's offsets are told again now and then: who was taken over
+//! hears of it.
+//!
 //! A producer that has lost its way is never used again: what it sent late could land in the next
 //! transaction. Before a new one fences the old, and after it, the ledger is read; a line that is
 //! not ours is that of another instance, which owns the job from then on.
 
+mod course;
 mod recover;
 mod stop;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
@@ -29,20 +33,20 @@ use crate::kafka::failpoint::reach;
 use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
 use crate::kafka::results::Topics;
+use crate::kafka::times::{TRANSACTION, Times};
 use crate::kafka::{failpoint, partition};
 use crate::sink::Lines;
+use crate::sink::pulse::Pulse;
 use crate::sink::thread::Sealed;
 use crate::worker::monotonic_ms;
+use course::Course;
 use stop::{Stop, again};
-
-/// After so long the coordinator aborts a transaction by itself, and fences its producer.
-const TRANSACTION_MS: Millis = 60_000;
-
-/// How long one transaction may take before it is in doubt.
-const DEADLINE_MS: Millis = 40_000;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(5);
+
+/// How often in a row brokers may take too long before nothing is gained by trying again.
+const SLOW_MAX: u32 = 3;
 
 /// How long to wait before looking again at what was sent.
 const BREATH: Duration = Duration::from_micros(500);
@@ -50,12 +54,15 @@ const BREATH: Duration = Duration::from_micros(500);
 /// The largest record that is sent: a ledger line of many partitions, a list of many ads.
 pub const MESSAGE_BYTES_MAX: u32 = 10_000_000;
 
+/// Where a group stands in a partition: topic, partition, offset.
+pub type Place = (String, i32, i64);
+
 /// What a commit makes visible.
 pub struct Pending<'a> {
     /// The rows, and the ledger's line.
     pub sealed: &'a Sealed,
-    /// Where the job stands in its input: topic, partition, offset.
-    pub offsets: Vec<(String, i32, i64)>,
+    /// Where the job stands in its input.
+    pub offsets: Vec<Place>,
 }
 
 /// The job's transactions.
@@ -68,8 +75,11 @@ pub struct Transactions {
     last: Option<String>,
     /// Set when nobody waits any more.
     give_up: Arc<AtomicBool>,
-    /// When a call was last begun, by a monotonic clock.
-    alive_at: Arc<AtomicU64>,
+    times: Times,
+    /// Beats when a call is begun.
+    pulse: Pulse,
+    /// Where the group stands, as it was told last.
+    offsets: Vec<Place>,
     /// How often in a row a topic of the job was not there.
     missing: u32,
 }
@@ -81,8 +91,10 @@ impl Transactions {
     ///
     /// When the brokers do not answer, or will not have it.
     pub fn begin(cluster: &Cluster, topics: Topics) -> Result<Transactions, Failure> {
+        let times = Times::of(cluster)?;
         reach("before-init");
-        let producer = producer(cluster, &topics.job).map_err(|stop| stop.failure(&topics))?;
+        let producer =
+            producer(cluster, &topics.job, times).map_err(|stop| stop.failure(&topics))?;
         reach("after-init");
         let group = cluster.consumer(&[("group.id", &topics.job)])?.group_metadata();
         Ok(Transactions {
@@ -92,7 +104,9 @@ impl Transactions {
             producer,
             last: None,
             give_up: Arc::default(),
-            alive_at: Arc::default(),
+            times,
+            pulse: Pulse::new(times.silence_ms()),
+            offsets: Vec::new(),
             missing: 0,
         })
     }
@@ -112,9 +126,10 @@ impl Transactions {
         }
     }
 
-    /// Goes on after a ledger line with this hash.
-    pub fn resume(&mut self, last: &str) {
+    /// Goes on after a ledger line with this hash, where the group stands at `offsets`.
+    pub fn resume(&mut self, last: &str, offsets: Vec<Place>) {
         self.last = Some(last.to_owned());
+        self.offsets = offsets;
     }
 
     /// Set to end attempts that do not come to an end.
@@ -122,93 +137,152 @@ impl Transactions {
         Arc::clone(&self.give_up)
     }
 
-    /// When a call was last begun: some of librdkafka's do not return, whatever their deadline.
-    pub fn alive_at(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.alive_at)
+    /// Beats when a call is begun.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
     }
 
     fn is_alive(&self) {
-        self.alive_at.store(monotonic_ms(), Ordering::Relaxed);
+        self.pulse.beat(monotonic_ms());
     }
 
-    /// Makes `pending` visible, all or nothing, trying as long as it takes.
+    /// Makes `pending` visible, all or nothing, trying as long as that can help.
     ///
     /// # Errors
     ///
-    /// When another instance owns the job, or a broker will never take it.
+    /// When another instance owns the job, a broker will never take it, or brokers that answer
+    /// take too long, again and again.
     pub fn commit(&mut self, pending: &Pending<'_>) -> Result<(), Failure> {
+        let mut slow = 0;
         loop {
             let began = monotonic_ms();
-            let happened = match self.attempt(pending, began) {
-                Ok(()) => true,
-                Err(stop @ Stop::Failed(_)) => return Err(stop.failure(&self.topics)),
-                Err(Stop::Fenced(_)) if monotonic_ms() < began + TRANSACTION_MS => {
-                    return Err(self.owned());
-                }
-                Err(Stop::Again(why) | Stop::InDoubt(why) | Stop::Fenced(why)) => {
-                    HEALTH.lost(&format!("a commit is in doubt: {why}"));
-                    self.recover(pending)?
-                }
+            let stop = match self.attempt(pending, began) {
+                Ok(()) => break,
+                Err(stop) => stop,
             };
-            if happened {
-                HEALTH.found();
-                self.last = Some(sha256_hex(&[pending.sealed.line().as_bytes()]));
-                return Ok(());
+            slow = if matches!(stop, Stop::Slow(_)) { slow + 1 } else { 0 };
+            if slow == SLOW_MAX {
+                return Err(self.too_slow(pending));
+            }
+            self.doubt(stop, began)?;
+            if self.recover(Some(pending))? {
+                break;
             }
         }
+        HEALTH.found();
+        self.last = Some(sha256_hex(&[pending.sealed.line().as_bytes()]));
+        if !pending.offsets.is_empty() {
+            self.offsets.clone_from(&pending.offsets);
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the job is still this instance's, while it has nothing to commit.
+    ///
+    /// A transaction says again where the group stands, which changes nothing, and fails if another
+    /// instance has made a producer.
+    ///
+    /// # Errors
+    ///
+    /// When another instance owns the job.
+    pub fn affirm(&mut self) -> Result<(), Failure> {
+        let began = monotonic_ms();
+        match self.say_offsets(&Course::new(began, self.times.deadline_ms())) {
+            Ok(()) => Ok(()),
+            Err(stop) => {
+                self.doubt(stop, began)?;
+                self.recover(None).map(|_| ())
+            }
+        }
+    }
+
+    /// Says that a transaction begun then is in doubt, if trying again can help.
+    fn doubt(&self, stop: Stop, began: Millis) -> Result<(), Failure> {
+        match stop {
+            Stop::Failed(_) => Err(stop.failure(&self.topics)),
+            Stop::Fenced(_) if monotonic_ms() < began + self.times.transaction_ms => {
+                Err(self.owned())
+            }
+            Stop::Again(why) | Stop::InDoubt(why) | Stop::Slow(why) | Stop::Fenced(why) => {
+                HEALTH.lost(&format!("a transaction is in doubt: {why}"));
+                Ok(())
+            }
+        }
+    }
+
+    fn too_slow(&self, pending: &Pending<'_>) -> Failure {
+        let rows = &pending.sealed.rows;
+        Failure::new(format!(
+            "cannot commit to the topics of job {}: brokers at {} answer, but have not taken {} \
+             rows of {} KiB within {} s, {SLOW_MAX} times in a row; let {TRANSACTION} be longer, or \
+             the brokers be faster",
+            self.topics.job,
+            self.cluster.brokers(),
+            rows.count(),
+            rows.bytes() >> 10,
+            self.times.deadline_ms() / 1000,
+        ))
     }
 
     /// One transaction.
     fn attempt(&self, pending: &Pending<'_>, began: Millis) -> Result<(), Stop> {
         self.is_alive();
-        let late = || monotonic_ms() >= began + DEADLINE_MS;
+        let course = Course::new(began, self.times.deadline_ms());
         reach("before-begin");
         self.producer.begin_transaction().map_err(Stop::of)?;
         reach("after-begin");
         let Topics { counts, ranks, .. } = self.topics;
-        self.send_all("counts", &pending.sealed.rows.counts, &late, |key| {
+        self.send_all("counts", &pending.sealed.rows.counts, &course, |key| {
             let ad = key.rsplitn(3, |byte| *byte == b'|').last().unwrap_or(key);
             partition::of_key(ad, counts)
         })?;
         reach("after-counts");
-        self.send_all("ranks", &pending.sealed.rows.ranks, &late, |key| {
+        self.send_all("ranks", &pending.sealed.rows.ranks, &course, |key| {
             partition::of_key(key, ranks)
         })?;
         reach("after-ranks");
-        self.send_all("rejects", &pending.sealed.rows.rejects, &late, |_| 0)?;
+        self.send_all("rejects", &pending.sealed.rows.rejects, &course, |_| 0)?;
         reach("after-rejects");
-        self.send(&self.topics.name("ledger"), 0, (pending.sealed.line().as_bytes(), b""), &late)?;
+        let line = (pending.sealed.line().as_bytes(), &b""[..]);
+        self.send(&self.topics.name("ledger"), 0, line, &course)?;
         reach("after-ledger-line");
         reach("before-flush");
-        // Undrained, the commit would wait in steps of 100 ms.
-        while self.producer.in_flight_count() > 0 {
-            self.breathe();
-            if late() || self.is_fatal() {
-                break;
-            }
-        }
+        self.drain(&course)?;
         reach("after-flush");
-        self.send_offsets(pending, &late)?;
+        self.send_offsets(&pending.offsets, &course)?;
         reach("before-commit");
         self.is_alive();
         if failpoint::asked_for("commit-sent") {
             let _ = self.producer.commit_transaction(Duration::from_millis(1));
         }
         reach("commit-sent");
-        again(&late, || self.producer.commit_transaction(CALL))?;
+        self.end(&course)?;
         reach("commit-answered");
         Ok(())
+    }
+
+    /// One transaction without rows.
+    fn say_offsets(&self, course: &Course) -> Result<(), Stop> {
+        if self.offsets.is_empty() {
+            return Ok(());
+        }
+        self.is_alive();
+        self.producer.begin_transaction().map_err(Stop::of)?;
+        self.send_offsets(&self.offsets, course)?;
+        self.end(course)
     }
 
     fn send_all(
         &self,
         log: &str,
         lines: &Lines,
-        late: &dyn Fn() -> bool,
+        course: &Course,
         partition: impl Fn(&[u8]) -> i32,
     ) -> Result<(), Stop> {
         let topic = self.topics.name(log);
-        lines.rows().try_for_each(|(row, key)| self.send(&topic, partition(key), (row, key), late))
+        lines
+            .rows()
+            .try_for_each(|(row, key)| self.send(&topic, partition(key), (row, key), course))
     }
 
     /// Sends a row and its key, if it has one.
@@ -217,7 +291,7 @@ impl Transactions {
         topic: &str,
         partition: i32,
         (row, key): (&[u8], &[u8]),
-        late: &dyn Fn() -> bool,
+        course: &Course,
     ) -> Result<(), Stop> {
         let mut record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(row);
         if !key.is_empty() {
@@ -231,49 +305,61 @@ impl Transactions {
             if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
                 return Err(Stop::of(error));
             }
-            if late() || self.is_fatal() {
-                return Err(Stop::InDoubt("rows are not taken".to_owned()));
-            }
-            self.breathe();
+            self.breathe(course)?;
             record = back;
         }
     }
 
-    fn send_offsets(&self, pending: &Pending<'_>, late: &dyn Fn() -> bool) -> Result<(), Stop> {
-        if pending.offsets.is_empty() {
+    /// Waits until all rows are taken: undrained, the commit would wait in steps of 100 ms.
+    fn drain(&self, course: &Course) -> Result<(), Stop> {
+        while self.producer.in_flight_count() > 0 {
+            self.breathe(course)?;
+        }
+        Ok(())
+    }
+
+    fn send_offsets(&self, places: &[Place], course: &Course) -> Result<(), Stop> {
+        if places.is_empty() {
             return Ok(());
         }
         reach("before-offsets");
         self.is_alive();
-        let mut offsets = TopicPartitionList::with_capacity(pending.offsets.len());
-        for (topic, partition, offset) in &pending.offsets {
+        let mut offsets = TopicPartitionList::with_capacity(places.len());
+        for (topic, partition, offset) in places {
             let offset = Offset::Offset(*offset);
             offsets.add_partition_offset(topic, *partition, offset).map_err(Stop::of)?;
         }
         let send = || self.producer.send_offsets_to_transaction(&offsets, &self.group, CALL);
-        again(late, send)?;
+        again(course, send)?;
         reach("after-offsets");
         Ok(())
     }
 
-    /// Lets the producer work for a moment, and hears what it says.
-    fn breathe(&self) {
+    fn end(&self, course: &Course) -> Result<(), Stop> {
+        self.is_alive();
+        again(course, || self.producer.commit_transaction(CALL))
+    }
+
+    /// Lets the producer work for a moment on what is on its way, and hears what it says.
+    fn breathe(&self, course: &Course) -> Result<(), Stop> {
         self.is_alive();
         // Asked to wait for less than 2 ms, it spins.
         self.producer.poll(Duration::ZERO);
         std::thread::sleep(BREATH);
-    }
-
-    fn is_fatal(&self) -> bool {
-        self.producer.client().fatal_error().is_some()
+        if let Some((code, why)) = self.producer.client().fatal_error() {
+            return Err(Stop::of_code(Some(code), why, false));
+        }
+        let now = monotonic_ms();
+        course.see(self.producer.in_flight_count(), now);
+        if course.is_late(now) { Err(course.overrun()) } else { Ok(()) }
     }
 }
 
 /// A producer of the job, all earlier ones of which are fenced.
-fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
+fn producer(cluster: &Cluster, job: &str, times: Times) -> Result<Producer, Stop> {
     let producer = cluster.producer(&[
         ("transactional.id", job),
-        ("transaction.timeout.ms", &TRANSACTION_MS.to_string()),
+        (TRANSACTION, &times.transaction_ms.to_string()),
         ("message.max.bytes", &MESSAGE_BYTES_MAX.to_string()),
         ("linger.ms", "0"),
         ("compression.type", "lz4"),
@@ -282,9 +368,7 @@ fn producer(cluster: &Cluster, job: &str) -> Result<Producer, Stop> {
         ("delivery.report.only.error", "true"),
     ]);
     let producer = producer.map_err(|failure| Stop::Failed(failure.to_string()))?;
-    let began = monotonic_ms();
-    let late = || monotonic_ms() >= began + TRANSACTION_MS;
-    again(&late, || producer.init_transactions(CALL))?;
+    again(&Course::new(monotonic_ms(), times.transaction_ms), || producer.init_transactions(CALL))?;
     Ok(producer)
 }
 

@@ -60,6 +60,34 @@ enum Task {
     Commit(Rows, Box<Commit>),
 }
 
+/// After how long without a commit it is made sure that there can be one.
+const AFFIRM_AFTER: Duration = Duration::from_secs(3);
+
+/// What makes commits.
+pub trait Maker {
+    /// Makes a commit, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it is not certain that it is made.
+    fn make(&mut self, sealed: &Sealed) -> Result<(), Failure>;
+
+    /// Makes sure that the next commit could be made, while there is none to make.
+    ///
+    /// # Errors
+    ///
+    /// When another instance owns the job.
+    fn affirm(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl<F: FnMut(&Sealed) -> Result<(), Failure>> Maker for F {
+    fn make(&mut self, sealed: &Sealed) -> Result<(), Failure> {
+        self(sealed)
+    }
+}
+
 /// A thread that makes commits.
 pub struct CommitThread {
     to: Sender<Task>,
@@ -72,7 +100,7 @@ pub struct CommitThread {
 }
 
 impl CommitThread {
-    /// Starts a thread that lets `make` make commits, until one fails. `last` is the hash of the
+    /// Starts a thread that lets `maker` make commits, until one fails. `last` is the hash of the
     /// ledger's last line, empty before the first.
     ///
     /// # Errors
@@ -80,20 +108,28 @@ impl CommitThread {
     /// When the system has no thread.
     pub fn start(
         last: &str,
-        mut make: impl FnMut(&Sealed) -> Result<(), Failure> + Send + 'static,
+        mut maker: impl Maker + Send + 'static,
     ) -> Result<CommitThread, Failure> {
         let (to, tasks) = channel::<Task>();
         let (result, from) = channel();
         let mut last = last.to_owned();
         let work = move || {
-            for task in tasks {
-                let sealed = match task {
-                    Task::Opening(line) => Sealed::opening(line),
-                    Task::Commit(rows, commit) => {
+            loop {
+                let sealed = match tasks.recv_timeout(AFFIRM_AFTER) {
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) => match maker.affirm() {
+                        Ok(()) => continue,
+                        Err(failure) => {
+                            let _ = result.send(Err(failure));
+                            break;
+                        }
+                    },
+                    Ok(Task::Opening(line)) => Sealed::opening(line),
+                    Ok(Task::Commit(rows, commit)) => {
                         Sealed::commit(rows, commit, std::mem::take(&mut last))
                     }
                 };
-                let made = make(&sealed);
+                let made = maker.make(&sealed);
                 last = sha256_hex(&[sealed.line().as_bytes()]);
                 let made = made.map(|()| sealed.rows.emptied());
                 let failed = made.is_err();
@@ -134,9 +170,14 @@ impl CommitThread {
 
     fn send(&mut self, task: Task) -> Result<(), Failure> {
         assert!(!self.busy, "a commit begins when the one before is made");
-        self.to.send(task).map_err(|_| Failure::new(DIED))?;
+        self.to.send(task).map_err(|_| self.why_it_ended())?;
         self.busy = true;
         Ok(())
+    }
+
+    fn why_it_ended(&self) -> Failure {
+        let told = self.from.try_recv().ok().and_then(Result::err);
+        told.unwrap_or_else(|| Failure::new(DIED))
     }
 
     /// Whether the last commit is made; without waiting.
@@ -145,12 +186,9 @@ impl CommitThread {
     ///
     /// Why it could not be made.
     pub fn is_ready(&mut self) -> Result<bool, Failure> {
-        if !self.busy {
-            return Ok(true);
-        }
         match self.from.try_recv() {
             Ok(result) => self.made(result),
-            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Empty) => Ok(!self.busy),
             Err(TryRecvError::Disconnected) => Err(Failure::new(DIED)),
         }
     }

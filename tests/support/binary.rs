@@ -30,6 +30,14 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Lets time pass while something is down.
+pub fn let_pass(ms: u64) {
+    let until = monotonic_ms() + ms;
+    while monotonic_ms() < until {
+        pause();
+    }
+}
+
 /// Between two looks at a condition.
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(2));

@@ -26,8 +26,8 @@ enum Found {
 }
 
 impl Transactions {
-    /// Makes a new producer; whether the pending commit had happened.
-    pub(super) fn recover(&mut self, pending: &Pending<'_>) -> Result<bool, Failure> {
+    /// Makes a new producer; whether the pending commit, if there is one, had happened.
+    pub(super) fn recover(&mut self, pending: Option<&Pending<'_>>) -> Result<bool, Failure> {
         loop {
             if self.give_up.load(Ordering::Relaxed) {
                 return Err(Failure::new(format!(
@@ -44,7 +44,7 @@ impl Transactions {
                 Found::Other => Ok(found),
                 Found::Pending | Found::Before => {
                     self.is_alive();
-                    self.producer = producer(&self.cluster, &self.topics.job)
+                    self.producer = producer(&self.cluster, &self.topics.job, self.times)
                         .map_err(|stop| stop.failure(&self.topics))?;
                     self.find(pending, Upto::End)
                 }
@@ -78,13 +78,14 @@ impl Transactions {
         }
     }
 
-    fn find(&self, pending: &Pending<'_>, upto: Upto) -> Result<Found, Failure> {
+    fn find(&self, pending: Option<&Pending<'_>>, upto: Upto) -> Result<Found, Failure> {
         self.is_alive();
         let last = ledger::last(&self.cluster, &self.topics.name("ledger"), upto)?;
         let last = last.map(|line| sha256_hex(&[&line]));
+        let pending = pending.map(|pending| sha256_hex(&[pending.sealed.line().as_bytes()]));
         Ok(match last {
             last if last == self.last => Found::Before,
-            Some(last) if last == sha256_hex(&[pending.sealed.line().as_bytes()]) => Found::Pending,
+            last if last == pending => Found::Pending,
             _ => Found::Other,
         })
     }

@@ -2,8 +2,10 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::course::Course;
 use crate::failure::Failure;
 use crate::kafka::results::Topics;
+use crate::worker::monotonic_ms;
 
 /// Why a transaction was not committed.
 pub enum Stop {
@@ -11,6 +13,8 @@ pub enum Stop {
     Again(String),
     /// It is certain that it was not, or not known.
     InDoubt(String),
+    /// Brokers take its rows, but not all of them in time: it was not.
+    Slow(String),
     /// Another producer of the same name has been made, or the coordinator gave this one up.
     Fenced(String),
     /// It will not be: nothing is gained by trying again.
@@ -20,34 +24,36 @@ pub enum Stop {
 impl Stop {
     /// What `error` of a transactional call means.
     pub fn of(error: KafkaError) -> Stop {
+        let is_retriable = matches!(&error, KafkaError::Transaction(error) if error.is_retriable());
+        Stop::of_code(error.rdkafka_error_code(), error.to_string(), is_retriable)
+    }
+
+    /// What an error with this code means, which may pass if the same call is made again.
+    pub fn of_code(code: Option<RDKafkaErrorCode>, why: String, is_retriable: bool) -> Stop {
         use RDKafkaErrorCode as Code;
-        let why = error.to_string();
-        let code = error.rdkafka_error_code();
-        match (&error, code) {
-            (_, Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)) => {
+        match code {
+            Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => {
                 Stop::Fenced(why)
             }
-            (
-                _,
-                Some(
-                    Code::TopicAuthorizationFailed
-                    | Code::GroupAuthorizationFailed
-                    | Code::ClusterAuthorizationFailed
-                    | Code::TransactionalIdAuthorizationFailed
-                    | Code::MessageSizeTooLarge
-                    | Code::InvalidTransactionTimeout
-                    | Code::UnknownMemberId
-                    | Code::IllegalGeneration,
-                ),
+            Some(
+                Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::TransactionalIdAuthorizationFailed
+                | Code::MessageSizeTooLarge
+                | Code::InvalidTransactionTimeout
+                | Code::UnknownMemberId
+                | Code::IllegalGeneration,
             ) => Stop::Failed(why),
-            (KafkaError::Transaction(error), _) if error.is_retriable() => Stop::Again(why),
+            _ if is_retriable => Stop::Again(why),
             _ => Stop::InDoubt(why),
         }
     }
 
+    /// What ends a run that cannot have its transactions.
     pub fn failure(self, topics: &Topics) -> Failure {
         match self {
-            Stop::Again(why) | Stop::InDoubt(why) | Stop::Fenced(why) => {
+            Stop::Again(why) | Stop::InDoubt(why) | Stop::Fenced(why) | Stop::Slow(why) => {
                 Failure::new(format!("cannot begin transactions as {}: {why}", topics.job))
             }
             Stop::Failed(why) => Failure::refused(format!(
@@ -59,13 +65,12 @@ impl Stop {
 }
 
 /// Makes the same call again as long as that can help.
-pub fn again(
-    late: &dyn Fn() -> bool,
-    call: impl Fn() -> Result<(), KafkaError>,
-) -> Result<(), Stop> {
+pub fn again(course: &Course, call: impl Fn() -> Result<(), KafkaError>) -> Result<(), Stop> {
     loop {
         match call().map_err(Stop::of) {
-            Err(Stop::Again(why)) if late() => return Err(Stop::InDoubt(why)),
+            Err(Stop::Again(why)) if course.is_late(monotonic_ms()) => {
+                return Err(Stop::InDoubt(why));
+            }
             Err(Stop::Again(_)) => {}
             result => return result,
         }

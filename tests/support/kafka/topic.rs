@@ -11,6 +11,7 @@ use rdkafka::admin::{
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -18,6 +19,9 @@ use crate::support::binary::{pause, wait_for};
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// As many copies as the brokers make by themselves.
+const BROKERS_DEFAULT: i32 = -1;
 
 /// A topic of a broker.
 #[derive(Clone, Debug)]
@@ -86,7 +90,8 @@ pub fn rows(topic: &Topic) -> Vec<Vec<u8>> {
 impl Topic {
     /// Makes it.
     pub fn create(&self, partitions: i32, config: &[(&str, &str)]) {
-        let mut new = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
+        let mut new =
+            NewTopic::new(&self.name, partitions, TopicReplication::Fixed(BROKERS_DEFAULT));
         for (key, value) in config {
             new = new.set(key, value);
         }
@@ -130,6 +135,16 @@ impl Topic {
             let metadata = reader.fetch_metadata(None, PATIENCE).ok()?;
             let found = metadata.topics().iter().any(|topic| topic.name() == self.name);
             (!found).then_some(())
+        });
+    }
+
+    /// Waits until all partitions of its brokers, of all topics, have so many copies in step.
+    pub fn wait_for_copies(&self, copies: usize) {
+        let reader = self.reader("read_uncommitted");
+        wait_for("copies in step", || {
+            let metadata = reader.fetch_metadata(None, PATIENCE).ok()?;
+            let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            partitions.all(|partition| partition.isr().len() == copies).then_some(())
         });
     }
 
