@@ -106,40 +106,11 @@ impl CommitThread {
     /// # Errors
     ///
     /// When the system has no thread.
-    pub fn start(
-        last: &str,
-        mut maker: impl Maker + Send + 'static,
-    ) -> Result<CommitThread, Failure> {
+    pub fn start(last: &str, maker: impl Maker + Send + 'static) -> Result<CommitThread, Failure> {
         let (to, tasks) = channel::<Task>();
         let (result, from) = channel();
-        let mut last = last.to_owned();
-        let work = move || {
-            loop {
-                let sealed = match tasks.recv_timeout(AFFIRM_AFTER) {
-                    Err(RecvTimeoutError::Disconnected) => break,
-                    Err(RecvTimeoutError::Timeout) => match maker.affirm() {
-                        Ok(()) => continue,
-                        Err(failure) => {
-                            let _ = result.send(Err(failure));
-                            break;
-                        }
-                    },
-                    Ok(Task::Opening(line)) => Sealed::opening(line),
-                    Ok(Task::Commit(rows, commit)) => {
-                        Sealed::commit(rows, commit, std::mem::take(&mut last))
-                    }
-                };
-                let made = maker.make(&sealed);
-                last = sha256_hex(&[sealed.line().as_bytes()]);
-                let made = made.map(|()| sealed.rows.emptied());
-                let failed = made.is_err();
-                // Nobody waits for the result of a job that has ended.
-                let _ = result.send(made);
-                if failed {
-                    break;
-                }
-            }
-        };
+        let last = last.to_owned();
+        let work = move || Work { tasks, result, maker, last }.run();
         let thread = std::thread::Builder::new().name("commits".to_owned()).spawn(work);
         let thread = thread.attempt(|| "cannot start a thread for commits".to_owned())?;
         Ok(CommitThread { to, from, busy: false, spare: Rows::default(), thread })
@@ -234,6 +205,48 @@ impl CommitThread {
         drop(to);
         // If it has panicked, it has said so.
         let _ = thread.join();
+    }
+}
+
+/// What the thread works on.
+struct Work<M> {
+    tasks: Receiver<Task>,
+    result: Sender<Result<Rows, Failure>>,
+    maker: M,
+    /// The hash of the ledger's last line.
+    last: String,
+}
+
+impl<M: Maker> Work<M> {
+    /// Does what it is given, until something fails or nobody is there to give it anything.
+    fn run(mut self) {
+        loop {
+            let made = match self.tasks.recv_timeout(AFFIRM_AFTER) {
+                Ok(task) => self.make(task).map(Some),
+                Err(RecvTimeoutError::Timeout) => self.maker.affirm().map(|()| None),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let failed = made.is_err();
+            if let Some(made) = made.transpose() {
+                // Nobody waits for the result of a job that has ended.
+                let _ = self.result.send(made);
+            }
+            if failed {
+                return;
+            }
+        }
+    }
+
+    fn make(&mut self, task: Task) -> Result<Rows, Failure> {
+        let sealed = match task {
+            Task::Opening(line) => Sealed::opening(line),
+            Task::Commit(rows, commit) => {
+                Sealed::commit(rows, commit, std::mem::take(&mut self.last))
+            }
+        };
+        let made = self.maker.make(&sealed);
+        self.last = sha256_hex(&[sealed.line().as_bytes()]);
+        made.map(|()| sealed.rows.emptied())
     }
 }
 

@@ -231,6 +231,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("clicks {}:\n{}", self.arguments, self.stderr());
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

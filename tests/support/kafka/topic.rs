@@ -8,11 +8,11 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
 use rdkafka::metadata::MetadataTopic;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::binary::{pause, wait_for};
@@ -69,11 +69,26 @@ pub fn delete_records(topic: &Topic, partition: i32, offset: i64) {
 
 /// Appends records, and waits until the broker has them all.
 pub fn produce(topic: &Topic, records: &[Record]) {
-    let producer: BaseProducer = topic.config().set("linger.ms", "5").create().unwrap();
+    let mut config = topic.config();
+    config.set("linger.ms", "5").set("enable.idempotence", "true");
+    let producer: BaseProducer<Delivered> = config.create_with_context(Delivered).unwrap();
     for record in records {
         topic.send(&producer, record);
     }
     producer.flush(PATIENCE).unwrap();
+}
+
+/// What is produced is delivered.
+struct Delivered;
+
+impl ClientContext for Delivered {}
+
+impl ProducerContext for Delivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        assert!(result.is_ok(), "{result:?}");
+    }
 }
 
 /// The values of the committed records of each partition, up to its end as it is now.
@@ -183,7 +198,10 @@ impl Topic {
     }
 
     /// Sends a record by `producer`.
-    pub fn send(&self, producer: &BaseProducer, record: &Record) {
+    pub fn send<C>(&self, producer: &BaseProducer<C>, record: &Record)
+    where
+        C: ProducerContext<DeliveryOpaque = ()>,
+    {
         let mut sent = BaseRecord::<[u8], [u8]>::to(&self.name).partition(record.partition);
         sent.key = record.key.as_deref();
         sent.payload = record.value.as_deref();
