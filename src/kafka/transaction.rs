@@ -13,13 +13,13 @@
 //! not ours is that of another instance, which owns the job from then on.
 
 mod attempt;
+mod call;
 mod course;
 mod recover;
 mod stop;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
 use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata};
@@ -36,11 +36,9 @@ use crate::kafka::times::{TRANSACTION, Times};
 use crate::sink::pulse::Pulse;
 use crate::sink::thread::Sealed;
 use crate::worker::monotonic_ms;
+use call::{CALL, Call, again};
 use course::Course;
-use stop::{Stop, again};
-
-/// How long one call may take.
-const CALL: Duration = Duration::from_secs(5);
+use stop::Stop;
 
 /// How often in a row brokers may take too long before nothing is gained by trying again.
 const SLOW_MAX: u32 = 3;
@@ -63,8 +61,8 @@ pub struct Pending<'a> {
 pub struct Transactions {
     cluster: Cluster,
     topics: Topics,
-    producer: Producer,
-    group: ConsumerGroupMetadata,
+    producer: Arc<Producer>,
+    group: Arc<ConsumerGroupMetadata>,
     /// The hash of the ledger's last line; none if there is no line.
     last: Option<String>,
     /// Set when nobody waits any more.
@@ -93,7 +91,7 @@ impl Transactions {
         let group = cluster.consumer(&[("group.id", &topics.job)])?.group_metadata();
         Ok(Transactions {
             cluster: cluster.clone(),
-            group: group.expect("a consumer with a group has its metadata"),
+            group: Arc::new(group.expect("a consumer with a group has its metadata")),
             topics,
             producer,
             last: None,
@@ -222,7 +220,7 @@ impl Transactions {
 }
 
 /// A producer of the job, all earlier ones of which are fenced.
-fn producer(cluster: &Cluster, job: &str, times: Times) -> Result<Producer, Stop> {
+fn producer(cluster: &Cluster, job: &str, times: Times) -> Result<Arc<Producer>, Stop> {
     let producer = cluster.producer(&[
         ("transactional.id", job),
         (TRANSACTION, &times.transaction_ms.to_string()),
@@ -233,8 +231,9 @@ fn producer(cluster: &Cluster, job: &str, times: Times) -> Result<Producer, Stop
         // A row that was taken has nothing to say: to hear it would take each batch a breath.
         ("delivery.report.only.error", "true"),
     ]);
-    let producer = producer.map_err(|failure| Stop::Failed(failure.to_string()))?;
-    again(&Course::new(monotonic_ms(), times.transaction_ms), || producer.init_transactions(CALL))?;
+    let producer = Arc::new(producer.map_err(|failure| Stop::Failed(failure.to_string()))?);
+    let init: Call = Arc::new(|producer| producer.init_transactions(CALL));
+    again(&Course::new(monotonic_ms(), times.transaction_ms), &producer, &init)?;
     Ok(producer)
 }
 

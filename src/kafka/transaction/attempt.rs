@@ -1,5 +1,6 @@
 //! One transaction: what is sent, and in which order.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clicks_dataflows::time::Millis;
@@ -7,9 +8,10 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{BaseRecord, Producer as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::call::{CALL, Call, again};
 use super::course::Course;
-use super::stop::{Stop, again};
-use super::{CALL, Pending, Place, Transactions};
+use super::stop::Stop;
+use super::{Pending, Place, Transactions};
 use crate::kafka::failpoint::reach;
 use crate::kafka::results::Topics;
 use crate::kafka::{failpoint, partition};
@@ -45,7 +47,9 @@ impl Transactions {
         reach("before-flush");
         self.drain(&course)?;
         reach("after-flush");
+        reach("before-offsets");
         self.send_offsets(&pending.offsets, &course)?;
+        reach("after-offsets");
         reach("before-commit");
         self.is_alive();
         if failpoint::asked_for("commit-sent") {
@@ -115,22 +119,22 @@ impl Transactions {
         if places.is_empty() {
             return Ok(());
         }
-        reach("before-offsets");
         self.is_alive();
         let mut offsets = TopicPartitionList::with_capacity(places.len());
         for (topic, partition, offset) in places {
             let offset = Offset::Offset(*offset);
             offsets.add_partition_offset(topic, *partition, offset).map_err(Stop::of)?;
         }
-        let send = || self.producer.send_offsets_to_transaction(&offsets, &self.group, CALL);
-        again(course, send)?;
-        reach("after-offsets");
-        Ok(())
+        let group = Arc::clone(&self.group);
+        let send: Call =
+            Arc::new(move |producer| producer.send_offsets_to_transaction(&offsets, &group, CALL));
+        again(course, &self.producer, &send)
     }
 
     fn end(&self, course: &Course) -> Result<(), Stop> {
         self.is_alive();
-        again(course, || self.producer.commit_transaction(CALL))
+        let commit: Call = Arc::new(|producer| producer.commit_transaction(CALL));
+        again(course, &self.producer, &commit)
     }
 
     /// Lets the producer work for a moment on what is on its way, and hears what it says.

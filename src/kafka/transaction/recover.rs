@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{CALL, Pending, Transactions, producer};
+use super::call::CALL;
+use super::{Pending, Transactions, producer};
 use crate::commit::sha256_hex;
 use crate::failure::{Failure, Kind};
+use crate::kafka::health::HEALTH;
 use crate::kafka::ledger::{self, Upto};
 use crate::kafka::results::LOGS;
 
@@ -54,7 +56,10 @@ impl Transactions {
                 Ok(Found::Before) => return Ok(false),
                 Ok(Found::Other) => return Err(self.owned()),
                 Err(failure) if failure.kind() == Kind::Refused => return Err(failure),
-                Err(_) => std::thread::sleep(AGAIN),
+                Err(failure) => {
+                    HEALTH.lost(&failure.in_full());
+                    std::thread::sleep(AGAIN);
+                }
             }
         }
     }

@@ -2,10 +2,8 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::course::Course;
 use crate::failure::Failure;
 use crate::kafka::results::Topics;
-use crate::worker::monotonic_ms;
 
 /// Why a transaction was not committed.
 pub enum Stop {
@@ -60,19 +58,6 @@ impl Stop {
                 "cannot commit to the topics of job {}: {why}",
                 topics.job,
             )),
-        }
-    }
-}
-
-/// Makes the same call again as long as that can help.
-pub fn again(course: &Course, call: impl Fn() -> Result<(), KafkaError>) -> Result<(), Stop> {
-    loop {
-        match call().map_err(Stop::of) {
-            Err(Stop::Again(why)) if course.is_late(monotonic_ms()) => {
-                return Err(Stop::InDoubt(why));
-            }
-            Err(Stop::Again(_)) => {}
-            result => return result,
         }
     }
 }
