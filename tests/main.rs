@@ -39,9 +39,7 @@ mod positions;
 mod outages;
 // Connections that end, swallow everything, or are slow.
 mod connections;
-// Leaders that move from broker to broker.
-mod leaders;
-// Killed at random under load, the broker too.
+// Killed at random under load, the broker too; leaders that move.
 mod chaos;
 // Killed at every step of a start and of a commit over topics.
 mod crashes;
