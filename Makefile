@@ -50,7 +50,7 @@ bench:
 	$(if $(filter codec,$(BENCHES)),\
 		cargo bench $(CARGO_FLAGS) --features abomonation --bench codec -- $(ARGS))
 
-# The job and its broker killed at random under load, for 20 minutes.
+# The job and its broker killed at random under load, and leaders moved, for 20 minutes.
 chaos:
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null

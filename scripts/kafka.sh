@@ -11,7 +11,9 @@
 #   java -cp "$(scripts/kafka.sh jars)/*" org.apache.kafka.tools.TopicCommand \
 #       --bootstrap-server localhost:9092 --create --topic clicks --partitions 4
 #
-# For tests: with --while-stdin the broker is killed when stdin ends, and so never outlives the
+# For tests: with --nodes PORT,PORT,PORT it is one of so many brokers, each run by itself, and topics
+# are on all of them. With --advertise PORT it listens too at the port after the next, for a proxy at
+# PORT: whoever comes there is told that the broker is at PORT. With --while-stdin the broker is killed when stdin ends, and so never outlives the
 # process that holds the other end, however that ends; with --rm too, DIR is removed then. What it
 # logs is in DIR/broker.log, its process id in DIR/broker.pid.
 set -eu
@@ -50,26 +52,42 @@ jars() {
     rm -rf "$temporary"
 }
 
-# The settings of a broker at port $1 with its data in directory $2.
+# The settings of a broker at port $1 with its data in directory $2, one of those at the ports $3;
+# with a listener for a proxy at port $4, if that is given.
 properties() {
+    count=0 id=0 voters=''
+    for node in $(echo "$3" | tr , ' '); do
+        count=$((count + 1))
+        [ "$node" != "$1" ] || id=$count
+        voters=$voters${voters:+,}$count@127.0.0.1:$((node + 1))
+    done
+    [ "$id" -gt 0 ] || fail "port $1 is none of $3"
+    listeners=PLAINTEXT://127.0.0.1:$1 advertised=PLAINTEXT://127.0.0.1:$1
+    if [ -n "$4" ]; then
+        listeners=$listeners,PROXIED://127.0.0.1:$(($1 + 2))
+        advertised=$advertised,PROXIED://127.0.0.1:$4
+    fi
     cat <<EOF
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:$(($1 + 1))
-listeners=PLAINTEXT://127.0.0.1:$1,CONTROLLER://127.0.0.1:$(($1 + 1))
-advertised.listeners=PLAINTEXT://127.0.0.1:$1
+node.id=$id
+controller.quorum.voters=$voters
+listeners=$listeners,CONTROLLER://127.0.0.1:$(($1 + 1))
+advertised.listeners=$advertised
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 log.dirs=$2
 auto.create.topics.enable=false
 
-# One broker holds all, and little of it.
-offsets.topic.replication.factor=1
+# Each broker holds all, and little of it; what is committed is on most of them.
+default.replication.factor=$count
+min.insync.replicas=$((count / 2 + 1))
+offsets.topic.replication.factor=$count
 offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor=$count
+transaction.state.log.min.isr=$((count / 2 + 1))
 transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor=$count
+share.coordinator.state.topic.min.isr=$((count / 2 + 1))
 share.coordinator.state.topic.num.partitions=1
 log.cleaner.dedupe.buffer.size=16777216
 
@@ -102,30 +120,34 @@ java_of() {
 }
 
 run() {
-    port=9092 dir=$home/broker while_stdin='' remove=''
+    port=9092 dir=$home/broker nodes='' advertise='' while_stdin='' remove=''
     while [ $# -gt 0 ]; do
         case "$1" in
-            --port | --dir) [ $# -gt 1 ] || fail "$1 needs a value" ;;
+            --port | --dir | --nodes | --advertise) [ $# -gt 1 ] || fail "$1 needs a value" ;;
         esac
         case "$1" in
             --port) port=$2 && shift ;;
             --dir) dir=$2 && shift ;;
+            --nodes) nodes=$2 && shift ;;
+            --advertise) advertise=$2 && shift ;;
             --while-stdin) while_stdin=yes ;;
             --rm) remove=yes ;;
             *) fail "unknown: $1" ;;
         esac
         shift
     done
-    case "$port" in
-        '' | *[!0-9]*) fail "not a port: $port" ;;
-    esac
+    for number in "$port" $(echo "${nodes:=$port}" | tr , ' ') "${advertise:-0}"; do
+        case "$number" in
+            '' | *[!0-9]*) fail "not a port: $number" ;;
+        esac
+    done
     [ -z "$remove" ] || [ -n "$while_stdin" ] || fail "--rm goes with --while-stdin"
 
     "$root/scripts/need.sh" java
     jars
     mkdir -p "$dir"
     dir=$(cd "$dir" && pwd)
-    properties "$port" "$dir/data" >"$dir/server.properties"
+    properties "$port" "$dir/data" "$nodes" "$advertise" >"$dir/server.properties"
     # The last file that formatting writes.
     [ -f "$dir/data/meta.properties" ] \
         || (java_of warn kafka.tools.StorageTool format -t "$CLUSTER" -c "$dir/server.properties") \

@@ -25,6 +25,11 @@ use crate::outbox::Learnt;
 use crate::past::{Check, Past};
 use crate::sink::{Lines, Rows, Sink};
 
+/// Rows, and bytes of them, that are worth a commit at once: few enough for one transaction. If one
+/// cannot be made, nobody reads on.
+const COMMIT_ROWS: u64 = 200_000;
+const COMMIT_BYTES: usize = 32 << 20;
+
 /// SHA-256 as lower-case hexadecimal digits.
 pub fn sha256_hex(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
@@ -68,8 +73,12 @@ pub struct Committer {
     /// Committed commits to be compared when they are told again, the oldest last.
     checks: Vec<Check>,
     silent_until: Epoch,
+    /// The last epoch that was taken.
+    taken: Epoch,
     /// The greatest epoch that had a record or a row.
     told: Epoch,
+    /// Whether the commit that closes the job was written.
+    closed: bool,
 }
 
 impl Committer {
@@ -93,7 +102,9 @@ impl Committer {
             tolls: Tolls::default(),
             checks: checks.into_iter().rev().collect(),
             silent_until: epoch,
+            taken: epoch,
             told: epoch,
+            closed: false,
         }
     }
 
@@ -146,6 +157,7 @@ impl Committer {
     /// When an epoch that is told again differs from what was committed.
     pub fn take(&mut self, epoch: Epoch, mut learnt: Learnt) -> Result<(), Failure> {
         learnt.sort();
+        self.taken = epoch;
         if epoch > self.silent_until {
             self.check_until(Epoch::MAX)?;
             self.add(epoch, &learnt);
@@ -298,6 +310,7 @@ impl Committer {
         self.rows = sink.commit(rows, commit)?;
         self.commit += 1;
         self.epoch = epoch;
+        self.closed = closed;
         if all {
             self.named_all = epoch;
         }
@@ -323,9 +336,21 @@ impl Committer {
         self.clock
     }
 
-    /// Rows that wait for the next commit.
-    pub fn waiting(&self) -> u64 {
-        self.rows.count()
+    /// Whether the commit that closes the job was written.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The last epoch that was taken.
+    pub fn taken(&self) -> Epoch {
+        self.taken
+    }
+
+    /// Whether so much waits that it is to be committed before more is taken.
+    pub fn is_full(&self) -> bool {
+        // What is told again, to be compared, is not committed.
+        let waits = self.taken > self.silent_until;
+        waits && (self.rows.count() >= COMMIT_ROWS || self.rows.bytes() >= COMMIT_BYTES)
     }
 }
 

@@ -5,6 +5,7 @@
 //!    └────── take_over() ───▶ Sink ── resume or begin ─▶ commit, commit, … ─▶ finish
 //! ```
 
+pub mod pulse;
 pub mod thread;
 
 use clicks_dataflows::ledger::{Commit, Lengths};
@@ -121,6 +122,11 @@ impl Rows {
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.logs().iter().map(|lines| lines.count()).sum()
+    }
+
+    /// Bytes of their lines.
+    pub fn bytes(&self) -> usize {
+        self.logs().iter().map(|lines| lines.bytes.len()).sum()
     }
 
     /// The same memory without rows, unless it is so much that it is rather given back.

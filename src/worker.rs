@@ -29,9 +29,6 @@ use crate::source::{Ending, Source};
 use crate::steer::{Agreed, Steer, Verdict};
 use crate::watch::{Watch, Watched};
 
-/// Rows that are worth a commit at once; if one cannot be made, nobody reads on.
-const COMMIT_ROWS: u64 = 200_000;
-
 /// Milliseconds since the program started, by a clock that never goes back.
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
 pub fn monotonic_ms() -> Millis {
@@ -184,7 +181,7 @@ pub fn run(
             Err(failure) => return Err(reader.fail(failure)),
         }
         let Lead { committer, watch, .. } = lead;
-        reader.pause(committer.waiting() >= COMMIT_ROWS);
+        reader.pause(committer.is_full());
         watch.show(&Watched::new(committer, &reader, outbox.open_from(), plan), now);
         reader.halt_if_stopping();
     }
@@ -206,7 +203,7 @@ enum Committed {
 
 /// One commit for all epochs that have closed: live that is one or few, in a replay many.
 ///
-/// At the end, and if somebody is `stopping`, it waits for the commit to be made.
+/// If somebody is `stopping`, it waits for the commit to be made.
 fn commit_closed(
     outbox: &mut Outbox,
     lead: &mut Lead<'_>,
@@ -223,25 +220,14 @@ fn commit_closed(
         let last = if open.is_none() { outbox.cut_at() } else { outbox.read_to() };
         closed = closed.min(last.saturating_sub(refresh_ms));
     }
-    while let Some((epoch, learnt)) = outbox.take(closed) {
-        lead.committer.take(epoch, learnt)?;
-    }
     if open.is_none() {
-        let until = plan.until.unwrap_or(Epoch::MAX);
-        let end = if plan.ending == Ending::Cut { until.min(outbox.cut_at()) } else { until };
-        if let Some(held) = outbox.take_held(until) {
-            lead.committer.take(end, held)?;
-        }
-        lead.sink.finish()?;
-        lead.committer.close(Some(end).filter(|end| *end < Epoch::MAX), lead.sink)?;
-        lead.sink.finish()?;
-        return Ok(Committed::All);
+        return close(outbox, lead, plan, closed, stopping);
     }
+    let closed = take_closed(outbox, &mut lead.committer, closed)?;
     if stopping {
         lead.sink.finish()?;
     }
-    // What is told after the end is one commit: its epoch is that of the last row.
-    let due = due || lead.committer.waiting() >= COMMIT_ROWS;
+    let due = due || lead.committer.is_full();
     let ready = lead.sink.is_ready()?;
     if ready && due && !outbox.input_ended() && lead.committer.commit(closed, lead.sink)? {
         if stopping {
@@ -250,4 +236,51 @@ fn commit_closed(
         return Ok(Committed::Some);
     }
     Ok(Committed::Nothing)
+}
+
+/// Closes the job once all before is committed: what is told after the end is one commit, whose
+/// epoch is that of the last row.
+fn close(
+    outbox: &mut Outbox,
+    lead: &mut Lead<'_>,
+    plan: &Plan,
+    closed: Epoch,
+    stopping: bool,
+) -> Result<Committed, Failure> {
+    let Lead { committer, sink, .. } = lead;
+    if stopping {
+        sink.finish()?;
+    } else if !sink.is_ready()? {
+        return Ok(Committed::Nothing);
+    }
+    if committer.is_closed() {
+        return Ok(Committed::All);
+    }
+    while let Some((epoch, learnt)) = outbox.take(closed) {
+        committer.take(epoch, learnt)?;
+    }
+    let until = plan.until.unwrap_or(Epoch::MAX);
+    let end = if plan.ending == Ending::Cut { until.min(outbox.cut_at()) } else { until };
+    if let Some(held) = outbox.take_held(until) {
+        committer.take(end, held)?;
+    }
+    committer.close(Some(end).filter(|end| *end < Epoch::MAX), *sink)?;
+    if stopping {
+        sink.finish()?;
+    }
+    Ok(Committed::Some)
+}
+
+/// Takes closed epochs, whole ones, until they are worth a commit; the epoch up to which all are
+/// taken.
+fn take_closed(
+    outbox: &mut Outbox,
+    committer: &mut Committer,
+    closed: Epoch,
+) -> Result<Epoch, Failure> {
+    while !committer.is_full() {
+        let Some((epoch, learnt)) = outbox.take(closed) else { return Ok(closed) };
+        committer.take(epoch, learnt)?;
+    }
+    Ok(committer.taken())
 }

@@ -177,7 +177,6 @@ fn properties_of_kafka_that_are_not_the_users_to_set() {
     for (property, why) in [
         ("bootstrap.servers=b:1", "kafka.brokers"),
         ("transactional.id=mine", "the job's name"),
-        ("transaction.timeout.ms=900000", "in doubt"),
         ("enable.idempotence=false", "may come twice"),
         ("acks=1", "all replicas"),
         ("message.max.bytes=1", "max.message.bytes"),

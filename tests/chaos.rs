@@ -4,6 +4,8 @@
 //! `CLICKS_CHAOS_SECONDS` says for how long. `CLICKS_TEST_SEED` repeats what was drawn, yet a
 //! moment is never quite the same.
 
+mod leaders;
+
 use std::collections::BTreeMap;
 
 use clicks::worker::monotonic_ms;
@@ -32,6 +34,11 @@ id = 1
 not = { country = ["USA"] }
 "#;
 
+/// For how long, if somebody says so.
+fn seconds() -> Option<u64> {
+    std::env::var("CLICKS_CHAOS_SECONDS").ok().map(|seconds| seconds.parse().unwrap())
+}
+
 /// What is done to the job, and how it bears it.
 struct Chaos {
     place: Place,
@@ -46,8 +53,7 @@ struct Chaos {
 
 #[test]
 fn killed_at_random_under_load_it_comes_out_as_an_independent_recount() {
-    let asked = std::env::var("CLICKS_CHAOS_SECONDS");
-    let seconds = asked.map_or(150, |seconds| seconds.parse::<u64>().unwrap());
+    let seconds = seconds().unwrap_or(150);
     let mut chaos = Chaos::new();
     let generator = chaos.generate(seconds);
     let broker_dies_at = [seconds * 1000 / 3, seconds * 2000 / 3];

@@ -2,7 +2,8 @@
 
 use clicks::kafka::failpoint::STEPS;
 
-use crate::support::kafka::{TopicJob, lively, wait_for_stop};
+use crate::support::kafka::{TopicJob, clicks, lively, wait_for_stop};
+use crate::support::script::Settings;
 
 /// The crash matrix: each step is killed with `kill -9` in its turn, in a run that has to recover
 /// from the kill before, and that has something new to commit.
@@ -67,6 +68,22 @@ fn a_zombie_is_fenced_and_ends() {
         zombie.end().with(4).naming(&["another instance of job", &job.name]);
         job.assert_exact();
     }
+}
+
+/// Whoever has nothing to commit looks whether it could.
+#[test]
+fn an_idle_instance_that_is_taken_over_ends_soon() {
+    // Nothing becomes final in the meantime.
+    let mut job = TopicJob::new(Settings { lateness_ms: 600_000, ..lively() }, 2);
+    job.append(0, clicks(9, &["12:00:01", "12:00:02", "12:00:03"]));
+    let first = job.start();
+    job.wait_for_all();
+    let second = job.start();
+    first.end().with(4).naming(&["another instance of job", &job.name]);
+    job.feed();
+    job.wait_for_all();
+    second.terminate();
+    job.assert_exact();
 }
 
 /// The one that comes later works; the other ends, and says why.

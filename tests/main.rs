@@ -11,12 +11,22 @@ mod counting;
 mod laws;
 // Killed at every step of a commit, and resumed: as if nothing had happened.
 mod resume;
+// Commits are of whole epochs, and of bounded size.
+mod commits;
 // Partitions that sleep, wake and appear; the replay obeys what was decided.
 mod sleep;
 // The fast engine and the simple one, and where clicks seen are kept.
 mod engines;
-// The shipped binary under kill -9, signals and several processes.
+// The shipped binary under kill -9.
+mod killed;
+// A directory that grows.
+mod following;
+// Several processes and instances.
 mod processes;
+// A job goes on where it stood, or refuses to.
+mod continued;
+// Compressed partitions.
+mod compressed;
 // Bad settings are refused at the start, with the key and what would be right.
 mod bad_configuration;
 // Bad input is data: rejects and clicks, nothing lost.
@@ -27,7 +37,9 @@ mod golden;
 mod positions;
 // A broker that stalls, restarts or dies.
 mod outages;
-// Killed at random under load, the broker too.
+// Connections that end, swallow everything, or are slow.
+mod connections;
+// Killed at random under load, the broker too; leaders that move.
 mod chaos;
 // Killed at every step of a start and of a commit over topics.
 mod crashes;

@@ -1,23 +1,8 @@
 //! A broker that stalls, restarts or dies: the job waits in bounded memory, goes on by itself, and
 //! says so once.
 
-use clicks::worker::monotonic_ms;
-
-use crate::support::binary::{Place, Running, pause, wait_for};
-use crate::support::kafka::{Broker, Topic, TopicJob, lively};
-
-/// Lets time pass while something is down.
-fn let_pass(ms: u64) {
-    let until = monotonic_ms() + ms;
-    while monotonic_ms() < until {
-        pause();
-    }
-}
-
-/// Lines on stderr about the brokers, of which an outage may cause two: lost, and found.
-fn words_about_kafka(running: &Running) -> usize {
-    running.stderr().lines().filter(|line| line.starts_with("kafka:")).count()
-}
+use crate::support::binary::{Place, Running, let_pass, wait_for};
+use crate::support::kafka::{Broker, Topic, TopicJob, lively, words_about_kafka};
 
 /// A transaction that cannot end in time is in doubt: its producer is given up, and the ledger says
 /// whether it happened.
@@ -61,6 +46,26 @@ fn a_broker_that_ends_and_comes_back_is_said_once() {
             (words_about_kafka(&running) == outage * 2).then_some(())
         });
     }
+    running.terminate();
+    job.assert_exact();
+}
+
+/// Kafka's client has calls that do not always return. Nobody can end one, so the run ends.
+#[test]
+fn a_call_that_does_not_return_ends_the_run_and_costs_nothing() {
+    let mut job = TopicJob::new(lively(), 2);
+    job.feed();
+    let running = job.start();
+    job.wait_for_all();
+    running.terminate();
+
+    job.feed();
+    // A transaction may take so long, and a call three times as long.
+    let hanging = job.start_to_with("before-commit:hang", "-X transaction.timeout.ms=10000");
+    hanging.end().with(1).naming(&["failpoint before-commit", "does not return"]);
+
+    let running = job.start();
+    job.wait_for_all();
     running.terminate();
     job.assert_exact();
 }

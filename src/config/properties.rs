@@ -15,11 +15,10 @@ struct Owned {
 }
 
 #[rustfmt::skip]
-const OWNED: [Owned; 19] = [
+const OWNED: [Owned; 18] = [
     owned("bootstrap.servers", &[], "brokers are named by kafka.brokers, or -b"),
     owned("metadata.broker.list", &[], "brokers are named by kafka.brokers, or -b"),
     owned("transactional.id", &[], "it is the job's name, by which a job fences its predecessor"),
-    owned("transaction.timeout.ms", &[], "what is done about a commit in doubt rests on it"),
     owned("enable.idempotence", &["true"], "without it a row may come twice"),
     owned("enable.gapless.guarantee", &[], "a commit that fails is made again as a whole"),
     owned("acks", &["all", "-1"], "what is committed is on all replicas"),

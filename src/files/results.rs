@@ -149,7 +149,7 @@ impl FileSink {
         let files = self.files.take().expect("a sink begins or resumes once");
         files.cut_all(lengths, ledger_length)?;
         self.lengths = lengths;
-        let commits = CommitThread::start(last, move |sealed| files.write(sealed))?;
+        let commits = CommitThread::start(last, move |sealed: &Sealed| files.write(sealed))?;
         Ok(self.commits.insert(commits))
     }
 

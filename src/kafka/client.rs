@@ -192,6 +192,7 @@ impl Cluster {
 }
 
 /// What a client has to say, and what became of what a producer sent.
+#[derive(Default)]
 pub struct Voice {
     /// What it must not say.
     secrets: Vec<String>,

@@ -1,8 +1,9 @@
 //! Steps at which a test stops the program, to kill it there or to let it go on.
 //!
 //! With `CLICKS_FAILPOINT=STEP` in its environment the program stops itself (SIGSTOP) when it comes
-//! to that step; with `STEP:N`, when it comes there for the Nth time. With `CLICKS_STEP_FILE=PATH`
-//! that file holds the step that it has reached last, for whoever kills it at random.
+//! to that step; with `STEP:N`, when it comes there for the Nth time. With `STEP:hang` the thread
+//! that comes there goes no further, as if a call did not return. With `CLICKS_STEP_FILE=PATH` that
+//! file holds the step that it has reached last, for whoever kills it at random.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -30,8 +31,16 @@ pub const STEPS: [&str; 17] = [
     "commit-answered",
 ];
 
-/// The step at which to stop, and how often it is still passed.
-static STOP: OnceLock<Option<(String, AtomicU64)>> = OnceLock::new();
+/// What is to happen at a step.
+enum Fault {
+    /// The program stops when it has come there so often.
+    Stop(AtomicU64),
+    /// The thread hangs.
+    Hang,
+}
+
+/// The step at which something is to happen.
+static ASKED: OnceLock<Option<(String, Fault)>> = OnceLock::new();
 
 /// Where the last step is written.
 static LAST: OnceLock<Option<File>> = OnceLock::new();
@@ -42,18 +51,31 @@ pub fn reach(step: &str) {
     if let Some(file) = LAST.get_or_init(last_step) {
         file.write_at(format!("{step:20}").as_bytes(), 0).expect("a test's file is written");
     }
-    let Some((stop, times)) = STOP.get_or_init(asked) else { return };
-    if stop == step && times.fetch_sub(1, Ordering::Relaxed) == 1 {
-        crate::log::say(&format!("failpoint {step}"));
-        signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)
-            .expect("a process stops itself");
+    let Some((_, fault)) = ASKED.get_or_init(asked).as_ref().filter(|asked| asked.0 == step) else {
+        return;
+    };
+    match fault {
+        Fault::Stop(times) if times.fetch_sub(1, Ordering::Relaxed) == 1 => {
+            crate::log::say(&format!("failpoint {step}"));
+            signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)
+                .expect("a process stops itself");
+        }
+        Fault::Stop(_) => {}
+        Fault::Hang => {
+            crate::log::say(&format!("failpoint {step}"));
+            loop {
+                std::thread::park();
+            }
+        }
     }
 }
 
 /// Whether this step is the one to stop at next, so that it is worth to arrange it.
 pub fn asked_for(step: &str) -> bool {
-    let asked = STOP.get_or_init(asked).as_ref();
-    asked.is_some_and(|(stop, times)| stop == step && times.load(Ordering::Relaxed) == 1)
+    match ASKED.get_or_init(asked) {
+        Some((stop, Fault::Stop(times))) => stop == step && times.load(Ordering::Relaxed) == 1,
+        _ => false,
+    }
 }
 
 fn last_step() -> Option<File> {
@@ -61,8 +83,12 @@ fn last_step() -> Option<File> {
     Some(File::create(path).expect("a test's file is made"))
 }
 
-fn asked() -> Option<(String, AtomicU64)> {
+fn asked() -> Option<(String, Fault)> {
     let text = std::env::var("CLICKS_FAILPOINT").ok()?;
-    let (step, times) = text.split_once(':').unwrap_or((&text, "1"));
-    Some((step.to_owned(), AtomicU64::new(times.parse().ok()?)))
+    let (step, fault) = text.split_once(':').unwrap_or((&text, "1"));
+    let fault = match fault {
+        "hang" => Fault::Hang,
+        times => Fault::Stop(AtomicU64::new(times.parse().ok()?)),
+    };
+    Some((step.to_owned(), fault))
 }

@@ -31,5 +31,6 @@ mod properties;
 pub mod results;
 mod sink;
 pub mod source;
+mod times;
 pub mod topics;
 mod transaction;

@@ -1,26 +1,23 @@
 //! Result topics as a sink: a thread makes transactions, and nobody waits for it for ever.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clicks_dataflows::ledger::{Commit, Lengths, Position};
-use clicks_dataflows::time::Millis;
 
 use crate::failure::Failure;
 use crate::kafka::failpoint::reach;
-use crate::kafka::transaction::{Pending, Transactions};
+use crate::kafka::transaction::{Pending, Place, Transactions};
 use crate::log;
 use crate::past::Past;
-use crate::sink::thread::CommitThread;
+use crate::sink::pulse::Pulse;
+use crate::sink::thread::{CommitThread, Maker, Sealed};
 use crate::sink::{Rows, Sink};
 use crate::worker::monotonic_ms;
 
 /// How long an end waits for the last commit.
 const FINISH_WITHIN: Duration = Duration::from_secs(20);
-
-/// How long one call of the thread may take: to read the ledger where a transaction is open.
-const SILENT_MS: Millis = 180_000;
 
 /// After how long it is said that somebody waits.
 const SAY_AFTER: Duration = Duration::from_secs(1);
@@ -39,8 +36,7 @@ pub struct TopicSink {
 struct Working {
     commits: CommitThread,
     give_up: Arc<AtomicBool>,
-    /// When the thread last began a call.
-    alive_at: Arc<AtomicU64>,
+    pulse: Pulse,
 }
 
 impl TopicSink {
@@ -50,20 +46,18 @@ impl TopicSink {
     }
 
     /// Lets the thread begin, after the ledger's last line if there is one.
-    fn start(&mut self, last: Option<&str>) -> Result<&mut Working, Failure> {
+    fn start(&mut self, past: Option<&Past>) -> Result<&mut Working, Failure> {
         reach("after-ledger");
         let mut transactions = self.transactions.take().expect("a sink begins or resumes once");
-        if let Some(last) = last {
-            transactions.resume(last);
+        if let Some(past) = past {
+            let offsets = offsets(past.positions().values(), &self.inputs);
+            transactions.resume(past.last_line_hash(), offsets);
         }
-        let (give_up, alive_at) = (transactions.give_up(), transactions.alive_at());
-        let inputs = self.inputs.clone();
-        let commits = CommitThread::start(last.unwrap_or_default(), move |sealed| {
-            let positions = sealed.positions.iter();
-            let offsets = positions.filter_map(|position| offset(position, &inputs)).collect();
-            transactions.commit(&Pending { sealed, offsets })
-        })?;
-        Ok(self.working.insert(Working { commits, give_up, alive_at }))
+        let (give_up, pulse) = (transactions.give_up(), transactions.pulse());
+        let maker = TransactionMaker { transactions, inputs: self.inputs.clone() };
+        let last = past.map(Past::last_line_hash).unwrap_or_default();
+        let commits = CommitThread::start(last, maker)?;
+        Ok(self.working.insert(Working { commits, give_up, pulse }))
     }
 
     fn working(&mut self) -> &mut Working {
@@ -71,16 +65,40 @@ impl TopicSink {
     }
 }
 
+/// Makes a transaction of each commit.
+struct TransactionMaker {
+    transactions: Transactions,
+    inputs: Vec<String>,
+}
+
+impl Maker for TransactionMaker {
+    fn make(&mut self, sealed: &Sealed) -> Result<(), Failure> {
+        let offsets = offsets(&sealed.positions, &self.inputs);
+        self.transactions.commit(&Pending { sealed, offsets })
+    }
+
+    fn affirm(&mut self) -> Result<(), Failure> {
+        self.transactions.affirm()
+    }
+}
+
 impl Working {
     /// The thread is given something to do.
     fn wake(&mut self) -> &mut CommitThread {
-        self.alive_at.store(monotonic_ms(), Ordering::Relaxed);
+        self.pulse.beat(monotonic_ms());
         &mut self.commits
     }
 
-    /// Whether the thread has been in one call for longer than any may take.
-    fn is_silent(&self) -> bool {
-        monotonic_ms() > self.alive_at.load(Ordering::Relaxed) + SILENT_MS
+    /// Whether the last commit is made; fails if the thread is in a call that does not return.
+    fn is_ready(&mut self) -> Result<bool, Failure> {
+        let ready = self.commits.is_ready()?;
+        if !ready && self.pulse.has_stopped(monotonic_ms()) {
+            return Err(Failure::new(
+                "a call of Kafka's client does not return: the next start finds out by the ledger \
+                 whether the last commit happened",
+            ));
+        }
+        Ok(ready)
     }
 
     fn finish(&mut self) -> Result<(), Failure> {
@@ -108,7 +126,7 @@ impl Sink for TopicSink {
     }
 
     fn resume(&mut self, past: &Past) -> Result<(), Failure> {
-        self.start(Some(past.last_line_hash())).map(|_| ())
+        self.start(Some(past)).map(|_| ())
     }
 
     fn lengths(&self) -> Option<Lengths> {
@@ -116,15 +134,7 @@ impl Sink for TopicSink {
     }
 
     fn is_ready(&mut self) -> Result<bool, Failure> {
-        let working = self.working();
-        let ready = working.commits.is_ready()?;
-        if !ready && working.is_silent() {
-            return Err(Failure::new(
-                "a call of Kafka's client does not return: the next start finds out by the ledger \
-                 whether the last commit happened",
-            ));
-        }
-        Ok(ready)
+        self.working().is_ready()
     }
 
     fn commit(&mut self, rows: Rows, commit: Commit) -> Result<Rows, Failure> {
@@ -145,9 +155,52 @@ impl Drop for TopicSink {
     }
 }
 
-/// A position as the offset of a consumer group.
-fn offset(position: &Position, inputs: &[String]) -> Option<(String, i32, i64)> {
+/// Positions as the offsets of a consumer group.
+fn offsets<'a>(positions: impl IntoIterator<Item = &'a Position>, inputs: &[String]) -> Vec<Place> {
+    positions.into_iter().filter_map(|position| offset(position, inputs)).collect()
+}
+
+fn offset(position: &Position, inputs: &[String]) -> Option<Place> {
     let topic = position.log.as_ref().or(inputs.first())?;
     let partition = i32::try_from(position.partition).ok()?;
     Some((topic.clone(), partition, i64::try_from(position.offset).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use clicks_dataflows::time::Millis;
+
+    use super::*;
+
+    /// A sink whose thread is in a call that does not return, which it may be for so long.
+    fn hanging(silence_ms_max: Millis) -> (TopicSink, Sender<()>) {
+        let (go, gone) = channel();
+        let make = move |_: &Sealed| gone.recv().map_err(|_| Failure::new("it is let go"));
+        let commits = CommitThread::start("", make).unwrap();
+        let mut working =
+            Working { commits, give_up: Arc::default(), pulse: Pulse::new(silence_ms_max) };
+        working.wake().open("{}").unwrap();
+        (TopicSink { inputs: Vec::new(), transactions: None, working: Some(working) }, go)
+    }
+
+    #[test]
+    fn a_call_that_does_not_return_ends_the_run() {
+        let (mut sink, _held) = hanging(0);
+        let until = monotonic_ms() + 60_000;
+        let failure = loop {
+            match sink.is_ready() {
+                Err(failure) => break failure,
+                Ok(ready) => assert!(!ready && monotonic_ms() < until, "it is waited for"),
+            }
+        };
+        assert!(failure.to_string().contains("does not return"), "{failure}");
+    }
+
+    #[test]
+    fn a_call_is_waited_for_as_long_as_it_may_take() {
+        let (mut sink, _held) = hanging(Millis::from(u32::MAX));
+        assert!(!sink.is_ready().unwrap());
+    }
 }

@@ -60,6 +60,34 @@ enum Task {
     Commit(Rows, Box<Commit>),
 }
 
+/// After how long without a commit it is made sure that there can be one.
+const AFFIRM_AFTER: Duration = Duration::from_secs(3);
+
+/// What makes commits.
+pub trait Maker {
+    /// Makes a commit, all or nothing.
+    ///
+    /// # Errors
+    ///
+    /// When it is not certain that it is made.
+    fn make(&mut self, sealed: &Sealed) -> Result<(), Failure>;
+
+    /// Makes sure that the next commit could be made, while there is none to make.
+    ///
+    /// # Errors
+    ///
+    /// When another instance owns the job.
+    fn affirm(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+impl<F: FnMut(&Sealed) -> Result<(), Failure>> Maker for F {
+    fn make(&mut self, sealed: &Sealed) -> Result<(), Failure> {
+        self(sealed)
+    }
+}
+
 /// A thread that makes commits.
 pub struct CommitThread {
     to: Sender<Task>,
@@ -72,38 +100,17 @@ pub struct CommitThread {
 }
 
 impl CommitThread {
-    /// Starts a thread that lets `make` make commits, until one fails. `last` is the hash of the
+    /// Starts a thread that lets `maker` make commits, until one fails. `last` is the hash of the
     /// ledger's last line, empty before the first.
     ///
     /// # Errors
     ///
     /// When the system has no thread.
-    pub fn start(
-        last: &str,
-        mut make: impl FnMut(&Sealed) -> Result<(), Failure> + Send + 'static,
-    ) -> Result<CommitThread, Failure> {
+    pub fn start(last: &str, maker: impl Maker + Send + 'static) -> Result<CommitThread, Failure> {
         let (to, tasks) = channel::<Task>();
         let (result, from) = channel();
-        let mut last = last.to_owned();
-        let work = move || {
-            for task in tasks {
-                let sealed = match task {
-                    Task::Opening(line) => Sealed::opening(line),
-                    Task::Commit(rows, commit) => {
-                        Sealed::commit(rows, commit, std::mem::take(&mut last))
-                    }
-                };
-                let made = make(&sealed);
-                last = sha256_hex(&[sealed.line().as_bytes()]);
-                let made = made.map(|()| sealed.rows.emptied());
-                let failed = made.is_err();
-                // Nobody waits for the result of a job that has ended.
-                let _ = result.send(made);
-                if failed {
-                    break;
-                }
-            }
-        };
+        let last = last.to_owned();
+        let work = move || Work { tasks, result, maker, last }.run();
         let thread = std::thread::Builder::new().name("commits".to_owned()).spawn(work);
         let thread = thread.attempt(|| "cannot start a thread for commits".to_owned())?;
         Ok(CommitThread { to, from, busy: false, spare: Rows::default(), thread })
@@ -134,9 +141,14 @@ impl CommitThread {
 
     fn send(&mut self, task: Task) -> Result<(), Failure> {
         assert!(!self.busy, "a commit begins when the one before is made");
-        self.to.send(task).map_err(|_| Failure::new(DIED))?;
+        self.to.send(task).map_err(|_| self.why_it_ended())?;
         self.busy = true;
         Ok(())
+    }
+
+    fn why_it_ended(&self) -> Failure {
+        let told = self.from.try_recv().ok().and_then(Result::err);
+        told.unwrap_or_else(|| Failure::new(DIED))
     }
 
     /// Whether the last commit is made; without waiting.
@@ -145,12 +157,9 @@ impl CommitThread {
     ///
     /// Why it could not be made.
     pub fn is_ready(&mut self) -> Result<bool, Failure> {
-        if !self.busy {
-            return Ok(true);
-        }
         match self.from.try_recv() {
             Ok(result) => self.made(result),
-            Err(TryRecvError::Empty) => Ok(false),
+            Err(TryRecvError::Empty) => Ok(!self.busy),
             Err(TryRecvError::Disconnected) => Err(Failure::new(DIED)),
         }
     }
@@ -196,6 +205,48 @@ impl CommitThread {
         drop(to);
         // If it has panicked, it has said so.
         let _ = thread.join();
+    }
+}
+
+/// What the thread works on.
+struct Work<M> {
+    tasks: Receiver<Task>,
+    result: Sender<Result<Rows, Failure>>,
+    maker: M,
+    /// The hash of the ledger's last line.
+    last: String,
+}
+
+impl<M: Maker> Work<M> {
+    /// Does what it is given, until something fails or nobody is there to give it anything.
+    fn run(mut self) {
+        loop {
+            let made = match self.tasks.recv_timeout(AFFIRM_AFTER) {
+                Ok(task) => self.make(task).map(Some),
+                Err(RecvTimeoutError::Timeout) => self.maker.affirm().map(|()| None),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let failed = made.is_err();
+            if let Some(made) = made.transpose() {
+                // Nobody waits for the result of a job that has ended.
+                let _ = self.result.send(made);
+            }
+            if failed {
+                return;
+            }
+        }
+    }
+
+    fn make(&mut self, task: Task) -> Result<Rows, Failure> {
+        let sealed = match task {
+            Task::Opening(line) => Sealed::opening(line),
+            Task::Commit(rows, commit) => {
+                Sealed::commit(rows, commit, std::mem::take(&mut self.last))
+            }
+        };
+        let made = self.maker.make(&sealed);
+        self.last = sha256_hex(&[sealed.line().as_bytes()]);
+        made.map(|()| sealed.rows.emptied())
     }
 }
 

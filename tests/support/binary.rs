@@ -30,6 +30,14 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Lets time pass while something is down.
+pub fn let_pass(ms: u64) {
+    let until = monotonic_ms() + ms;
+    while monotonic_ms() < until {
+        pause();
+    }
+}
+
 /// Between two looks at a condition.
 pub fn pause() {
     std::thread::sleep(Duration::from_millis(2));
@@ -41,6 +49,19 @@ pub fn two_hosts() -> String {
     let (first, second) = (listen(), listen());
     let address = |listener: &TcpListener| listener.local_addr().unwrap().to_string();
     format!("--hosts {},{}", address(&first), address(&second))
+}
+
+/// Changes are told at once, and soon.
+pub const LIVELY: &str = "--set job.emit=changes --set job.refresh=100ms";
+
+/// A line that is a click.
+pub fn click(ad: &str, time: &str) -> String {
+    format!("{{\"ad_id\":\"{ad}\",\"click_timestamp\":\"2026-01-01T{time}Z\"}}\n")
+}
+
+/// Whether the job has closed; before its first commit it has not.
+pub fn is_closed(place: &Place, job: &str) -> bool {
+    place.commits(job).last().is_some_and(|commit| commit.closed)
 }
 
 /// A directory in which `clicks` runs; commands and files are named relative to it.
@@ -210,6 +231,9 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("clicks {}:\n{}", self.arguments, self.stderr());
+        }
         // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -7,17 +7,21 @@
 mod broker;
 mod copies;
 mod job;
+mod proxy;
 mod topic;
 
 pub use broker::Broker;
 pub use copies::Copy;
 pub use job::{TopicJob, clicks, create_results, lively, logged_clicks, order, wait_for_stop};
+pub use proxy::Proxy;
 pub use topic::{
     Lines, Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
 };
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::support::binary::Running;
 
 /// The address of the broker that all tests share.
 pub fn brokers() -> &'static str {
@@ -31,6 +35,11 @@ pub fn brokers() -> &'static str {
         }
     });
     address
+}
+
+/// Lines on stderr about the brokers, of which an outage may cause two: lost, and found.
+pub fn words_about_kafka(running: &Running) -> usize {
+    running.stderr().lines().filter(|line| line.starts_with("kafka:")).count()
 }
 
 /// A name that no other test has, nor another run.

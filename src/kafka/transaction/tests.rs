@@ -12,6 +12,7 @@ use rdkafka::types::RDKafkaApiKey as Api;
 
 use super::*;
 use crate::config::Kafka;
+use crate::failure::Kind;
 
 type Mock = MockCluster<'static, DefaultProducerContext>;
 

@@ -31,6 +31,8 @@ pub struct TopicJob {
     pub input: Topic,
     /// What its partitions hold, in the order in which the job numbers them; a gap is empty.
     pub script: Script,
+    /// Where it finds its broker, which a test may reach elsewhere.
+    pub brokers: String,
     /// Where each partition is.
     parts: Vec<(Topic, i32)>,
     /// Whether log times are those of the records, and not in a field.
@@ -62,6 +64,12 @@ impl TopicJob {
         TopicJob::at(&broker.address(), settings, &[("clicks", partitions)], false)
     }
 
+    /// The same on brokers of the test's own.
+    pub fn on_all(brokers: &[Broker], settings: Settings, partitions: usize) -> TopicJob {
+        let addresses: Vec<String> = brokers.iter().map(Broker::address).collect();
+        TopicJob::at(&addresses.join(","), settings, &[("clicks", partitions)], false)
+    }
+
     fn at(
         brokers: &str,
         settings: Settings,
@@ -85,7 +93,8 @@ impl TopicJob {
         std::fs::write(place.path("clicks.toml"), toml(&settings, log_times)).unwrap();
         let script = Script::of(settings, vec![Vec::new(); parts.len()]);
         let (input, random) = (parts[0].0.clone(), TestRunner::deterministic());
-        TopicJob { name, input, script, parts, log_times, place, random, rounds: 0 }
+        let brokers = brokers.to_owned();
+        TopicJob { name, input, script, brokers, parts, log_times, place, random, rounds: 0 }
     }
 
     /// A result topic.
@@ -149,7 +158,7 @@ impl TopicJob {
             "run {} --output kafka: --job {} -b {} --config clicks.toml",
             inputs.join(" "),
             self.name,
-            self.input.brokers,
+            self.brokers,
         )
     }
 
@@ -166,7 +175,13 @@ impl TopicJob {
 
     /// Starts it so that it stops itself at a step: `before-commit`, or `before-commit:2`.
     pub fn start_to(&self, step: &str) -> Running {
-        self.place.start_with(&self.arguments(), &[("CLICKS_FAILPOINT", step)])
+        self.start_to_with(step, "")
+    }
+
+    /// The same with more arguments.
+    pub fn start_to_with(&self, step: &str, rest: &str) -> Running {
+        let arguments = format!("{} {rest}", self.arguments());
+        self.place.start_with(&arguments, &[("CLICKS_FAILPOINT", step)])
     }
 
     /// Appends what a random script holds, some time after all that it was fed before.

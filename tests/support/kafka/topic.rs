@@ -8,16 +8,20 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::support::binary::{pause, wait_for};
 
 /// How long a broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// As many copies as the brokers make by themselves.
+const BROKERS_DEFAULT: i32 = -1;
 
 /// A topic of a broker.
 #[derive(Clone, Debug)]
@@ -65,11 +69,26 @@ pub fn delete_records(topic: &Topic, partition: i32, offset: i64) {
 
 /// Appends records, and waits until the broker has them all.
 pub fn produce(topic: &Topic, records: &[Record]) {
-    let producer: BaseProducer = topic.config().set("linger.ms", "5").create().unwrap();
+    let mut config = topic.config();
+    config.set("linger.ms", "5").set("enable.idempotence", "true");
+    let producer: BaseProducer<Delivered> = config.create_with_context(Delivered).unwrap();
     for record in records {
         topic.send(&producer, record);
     }
     producer.flush(PATIENCE).unwrap();
+}
+
+/// What is produced is delivered.
+struct Delivered;
+
+impl ClientContext for Delivered {}
+
+impl ProducerContext for Delivered {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        assert!(result.is_ok(), "{result:?}");
+    }
 }
 
 /// The values of the committed records of each partition, up to its end as it is now.
@@ -86,7 +105,8 @@ pub fn rows(topic: &Topic) -> Vec<Vec<u8>> {
 impl Topic {
     /// Makes it.
     pub fn create(&self, partitions: i32, config: &[(&str, &str)]) {
-        let mut new = NewTopic::new(&self.name, partitions, TopicReplication::Fixed(1));
+        let mut new =
+            NewTopic::new(&self.name, partitions, TopicReplication::Fixed(BROKERS_DEFAULT));
         for (key, value) in config {
             new = new.set(key, value);
         }
@@ -133,6 +153,16 @@ impl Topic {
         });
     }
 
+    /// Waits until all partitions of its brokers, of all topics, have so many copies in step.
+    pub fn wait_for_copies(&self, copies: usize) {
+        let reader = self.reader("read_uncommitted");
+        wait_for("copies in step", || {
+            let metadata = reader.fetch_metadata(None, PATIENCE).ok()?;
+            let mut partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
+            partitions.all(|partition| partition.isr().len() == copies).then_some(())
+        });
+    }
+
     fn wait_for_partitions(&self, partitions: i32) {
         let reader = self.reader("read_uncommitted");
         wait_for("a topic", || {
@@ -168,7 +198,10 @@ impl Topic {
     }
 
     /// Sends a record by `producer`.
-    pub fn send(&self, producer: &BaseProducer, record: &Record) {
+    pub fn send<C>(&self, producer: &BaseProducer<C>, record: &Record)
+    where
+        C: ProducerContext<DeliveryOpaque = ()>,
+    {
         let mut sent = BaseRecord::<[u8], [u8]>::to(&self.name).partition(record.partition);
         sent.key = record.key.as_deref();
         sent.payload = record.value.as_deref();
