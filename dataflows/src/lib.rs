@@ -12,6 +12,8 @@ pub mod count;
 pub mod decode;
 pub mod faults;
 pub mod filter;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gauge;
 pub mod graph;
 mod held;
@@ -24,7 +26,7 @@ mod names;
 pub mod options;
 pub mod packed;
 pub mod partition;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod random;
 pub mod rank;
 pub mod settle;

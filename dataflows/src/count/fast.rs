@@ -33,6 +33,9 @@ use crate::options::Options;
 use crate::time::{Epoch, Minute};
 use crate::{PackedStream, Stream, Updates};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod scripts;
+
 /// Counts by minute, filter and ad.
 pub(crate) type Counts<'scope> = Arranged<'scope, TraceAgent<CountTrace>>;
 

@@ -212,7 +212,7 @@ fn after(ip: IpAddr) -> Option<IpAddr> {
 mod tests {
     use crate::click::{AdId, Click, ClickRef};
     use crate::filter::{Filter, Filters};
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     const SEED: u64 = 20_260_101;
 

@@ -169,7 +169,7 @@ mod tests {
 
     use super::*;
     use crate::ads;
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     #[test]
     fn each_filter_of_a_pattern_gets_its_clicks() {
