@@ -110,3 +110,6 @@ fn fast<'scope>(
     let ranks = rank::fast::rank(counts, ads, advances, options, gauges);
     (changes, ranks, tallies)
 }
+
+#[cfg(test)]
+mod laws;

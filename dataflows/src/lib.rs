@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches a file, a socket, a clock or an environment variable.
 
+#![cfg_attr(not(feature = "abomonation"), forbid(unsafe_code))]
+
 use differential_dataflow::VecCollection;
 use timely::dataflow::StreamVec;
 
@@ -16,6 +18,7 @@ pub mod filter;
 pub mod fuzzing;
 pub mod gauge;
 pub mod graph;
+mod hashes;
 mod held;
 pub mod horizon;
 pub mod ingest;

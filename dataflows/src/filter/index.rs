@@ -17,11 +17,10 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use compact_str::CompactString;
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 use super::{Compiled, Sets};
 use crate::click::ClickRef;
+use crate::held::Table;
 
 /// Finds filters by values; a filter is a place, 0 for every click.
 #[derive(Clone, Debug)]
@@ -37,7 +36,7 @@ pub struct Index {
 #[derive(Clone, Debug)]
 struct Texts {
     /// The place of each value's set, unless they are few; that of all others is 0.
-    places: HashMap<Box<str>, usize, FixedState>,
+    places: Table<Box<str>, usize>,
     /// The values, if they are few: then they are compared one by one.
     few: Vec<Box<str>>,
     sets: Vec<u64>,
