@@ -15,7 +15,7 @@ CARGO_BUILD := --release $(CARGO_FLAGS)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CLICKS := $(TARGET)/release/clicks
 
-.PHONY: demo test build bench chaos fuzz kafka deny clean
+.PHONY: demo test build bench instructions chaos fuzz miri kafka deny clean
 
 # A generator of clicks and the graph in one process, until Ctrl-C.
 #
@@ -28,15 +28,16 @@ demo: build
 
 # Everything that CI runs.
 test:
-	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3
+	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3 valgrind
 	@scripts/kafka.sh jars >/dev/null
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
 	cargo clippy --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(TARGET) -- -D warnings
 	cargo test $(CARGO_BUILD) --workspace $(ARGS)
-	cargo test $(CARGO_BUILD) -p clicks-dataflows --lib --features abomonation packed
+	cargo test $(CARGO_BUILD) -p clicks-dataflows --lib --features abomonation,weak-hash
 	@scripts/fuzz.sh seeds
+	@CARGO_FLAGS="$(CARGO_FLAGS)" scripts/instructions.sh
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_BUILD) --workspace --no-deps
 
 # Kafka's client is C and C++, and builds with make.
@@ -56,6 +57,12 @@ bench:
 	$(if $(filter codec,$(BENCHES)),\
 		cargo bench $(CARGO_FLAGS) --features abomonation --bench codec -- $(ARGS))
 
+# Instructions for each click, which must not be 5 % more than the record: benches/instructions.txt.
+# Another record, when it is meant: make instructions ARGS=record
+instructions:
+	@scripts/need.sh cc c++ make cargo valgrind
+	@CARGO_FLAGS="$(CARGO_FLAGS)" scripts/instructions.sh $(ARGS)
+
 # Fuzzers, then the job and its broker killed at random under load, for 20 minutes.
 chaos: fuzz
 	@scripts/need.sh cc c++ make cargo java mvn
@@ -67,6 +74,10 @@ chaos: fuzz
 fuzz:
 	@scripts/need.sh cc c++ cargo
 	@scripts/fuzz.sh run $(FUZZ_SECONDS)
+
+# The containers under Miri, which needs a nightly: docs/testing.md.
+miri:
+	cargo +nightly miri test $(CARGO_FLAGS) -p clicks-dataflows --lib --target-dir $(TARGET)/miri packed
 
 # A Kafka on localhost:9092, until Ctrl-C.
 kafka:
