@@ -6,13 +6,16 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 # Given to the command that a target runs: make demo ARGS="--seconds 20"
 ARGS ?=
+# How long each fuzzer runs.
+FUZZ_SECONDS ?= 60
 # Given to every cargo that builds.
 CARGO_FLAGS ?=
 
 CARGO_BUILD := --release $(CARGO_FLAGS)
-CLICKS := $(or $(CARGO_TARGET_DIR),target)/release/clicks
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+CLICKS := $(TARGET)/release/clicks
 
-.PHONY: demo test build bench chaos kafka deny clean
+.PHONY: demo test build bench instructions chaos fuzz miri kafka deny clean
 
 # A generator of clicks and the graph in one process, until Ctrl-C.
 #
@@ -25,12 +28,16 @@ demo: build
 
 # Everything that CI runs.
 test:
-	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3
+	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3 valgrind
 	@scripts/kafka.sh jars >/dev/null
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(TARGET) -- -D warnings
 	cargo test $(CARGO_BUILD) --workspace $(ARGS)
-	cargo test $(CARGO_BUILD) -p clicks-dataflows --lib --features abomonation packed
+	cargo test $(CARGO_BUILD) -p clicks-dataflows --lib --features abomonation,weak-hash
+	@scripts/fuzz.sh seeds
+	@CARGO_FLAGS="$(CARGO_FLAGS)" scripts/instructions.sh
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(CARGO_BUILD) --workspace --no-deps
 
 # Kafka's client is C and C++, and builds with make.
@@ -50,12 +57,27 @@ bench:
 	$(if $(filter codec,$(BENCHES)),\
 		cargo bench $(CARGO_FLAGS) --features abomonation --bench codec -- $(ARGS))
 
-# The job and its broker killed at random under load, and leaders moved, for 20 minutes.
-chaos:
+# Instructions for each click, which must not be 5 % more than the record: benches/instructions.txt.
+# Another record, when it is meant: make instructions ARGS=record
+instructions:
+	@scripts/need.sh cc c++ make cargo valgrind
+	@CARGO_FLAGS="$(CARGO_FLAGS)" scripts/instructions.sh $(ARGS)
+
+# Fuzzers, then the job and its broker killed at random under load, and leaders moved, for 20 minutes.
+chaos: fuzz
 	@scripts/need.sh cc c++ make cargo java mvn
 	@scripts/kafka.sh jars >/dev/null
 	CLICKS_CHAOS_SECONDS=$${CLICKS_CHAOS_SECONDS:-1200} \
 		cargo test $(CARGO_BUILD) --test main chaos:: -- --nocapture $(ARGS)
+
+# Each fuzzer of fuzz/ looks for inputs by which the fast engine is wrong.
+fuzz:
+	@scripts/need.sh cc c++ cargo
+	@scripts/fuzz.sh run $(FUZZ_SECONDS)
+
+# The containers under Miri, which needs a nightly: docs/testing.md.
+miri:
+	cargo +nightly miri test $(CARGO_FLAGS) -p clicks-dataflows --lib --target-dir $(TARGET)/miri packed
 
 # A Kafka on localhost:9092, until Ctrl-C.
 kafka:

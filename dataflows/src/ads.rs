@@ -18,10 +18,10 @@ use std::cmp::Ordering;
 use std::hash::BuildHasher;
 
 use compact_str::CompactString;
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use crate::click::AdId;
+use crate::hashes::{Hashes, used};
 use crate::held::Table;
 
 /// The first 16 bytes of an id, then zeros, as numbers whose order is that of the bytes.
@@ -66,9 +66,9 @@ fn short_number(bytes: &[u8]) -> u64 {
 /// every process of a build, and part of nothing that is kept.
 pub fn hash([high, low]: Head, bytes: usize, long: &[u8]) -> u64 {
     if bytes > HEAD_BYTES {
-        return FixedState::default().hash_one(long);
+        return Hashes::default().hash_one(long);
     }
-    fold(high ^ 0x9E37_79B9_7F4A_7C15, low ^ bytes as u64 ^ 0xD6E8_FEB8_6659_FD93)
+    used(fold(high ^ 0x9E37_79B9_7F4A_7C15, low ^ bytes as u64 ^ 0xD6E8_FEB8_6659_FD93))
 }
 
 /// Both halves of a product: a fast hash of two numbers.

@@ -236,8 +236,8 @@ pub(crate) fn check_length(bytes: u64) -> Result<(), Refusal> {
     Err(Refusal { reason: Reason::TooLarge, detail })
 }
 
-#[cfg(test)]
-mod agree;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod agree;
 
 #[cfg(test)]
 mod tests;

@@ -113,3 +113,6 @@ fn fast<'scope>(
     let ranks = rank::fast::rank(grown, ads, advances, options, gauges);
     (changes, ranks, tallies)
 }
+
+#[cfg(test)]
+mod laws;

@@ -5,17 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use foldhash::fast::FixedState;
 use timely::dataflow::operators::Capability;
 use timely::progress::frontier::MutableAntichain;
 
+use crate::hashes::Hashes;
 use crate::time::Epoch;
 
 /// A hash table whose order is the same in every run, and yet must not reach an output.
-pub type Table<K, V> = hashbrown::HashMap<K, V, FixedState>;
+pub type Table<K, V> = hashbrown::HashMap<K, V, Hashes>;
 
 /// A hash set, see [`Table`].
-pub type Seen<K> = hashbrown::HashSet<K, FixedState>;
+pub type Seen<K> = hashbrown::HashSet<K, Hashes>;
 
 /// The least epoch that may still come; the greatest of all if none may.
 pub fn open_from(frontier: &MutableAntichain<Epoch>) -> Epoch {

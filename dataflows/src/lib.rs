@@ -2,6 +2,8 @@
 //!
 //! Nothing here touches a file, a socket, a clock or an environment variable.
 
+#![cfg_attr(not(feature = "abomonation"), forbid(unsafe_code))]
+
 use differential_dataflow::VecCollection;
 use timely::dataflow::StreamVec;
 
@@ -12,8 +14,11 @@ pub mod count;
 pub mod decode;
 pub mod faults;
 pub mod filter;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod gauge;
 pub mod graph;
+mod hashes;
 mod held;
 pub mod horizon;
 pub mod ingest;
@@ -24,7 +29,7 @@ mod names;
 pub mod options;
 pub mod packed;
 pub mod partition;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod random;
 pub mod rank;
 pub mod settle;

@@ -31,7 +31,7 @@ use crate::time::{Epoch, Minute};
 use crate::windows::{Group, Ranked, Windows};
 use crate::{Stream, Updates};
 
-mod boards;
+pub(crate) mod boards;
 pub(crate) mod fast;
 mod simple;
 mod worker;

@@ -4,5 +4,7 @@
 //! two share what a record means (decoder, clock, options) and none of what is done with it, so
 //! that a fault in either shows as a difference.
 
+#![forbid(unsafe_code)]
+
 mod numbers;
 pub mod recount;

@@ -35,6 +35,9 @@ use crate::options::Options;
 use crate::time::{Epoch, Minute};
 use crate::{PackedStream, Stream};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod scripts;
+
 /// Counts by minute, filter and ad.
 pub(crate) type Counts<'scope> = Arranged<'scope, TraceAgent<CountTrace>>;
 
@@ -82,12 +85,7 @@ pub(crate) fn grown<'scope>(
 ) -> Stream<'scope, (Epoch, Rc<Grown>)> {
     let mut held = CellsHeld { minutes: BTreeMap::new(), gauge: gauges.cells.clone() };
     changes_by(counts, move |batches, known, tell| {
-        for_each_grown(&batches, &known, |epoch, grown| {
-            let new = grown.cells.iter().filter(|(_, was)| *was == 0).count();
-            held.add(grown.minute, new as u64);
-            tell((epoch, Rc::new(grown)));
-        });
-        batches.iter().for_each(|batch| held.forget_before(batch.forget_before));
+        for_each_grown(&batches, &known, &mut held, |epoch, grown| tell((epoch, Rc::new(grown))));
     })
 }
 
@@ -121,7 +119,12 @@ pub(crate) fn changes<'scope>(
 }
 
 /// Calls `each` with what each epoch of `batches` told, given those `known` before.
-fn for_each_grown(batches: &[Rc<Batch>], known: &[Rc<Batch>], mut each: impl FnMut(Epoch, Grown)) {
+fn for_each_grown(
+    batches: &[Rc<Batch>],
+    known: &[Rc<Batch>],
+    held: &mut CellsHeld,
+    mut each: impl FnMut(Epoch, Grown),
+) {
     let mut since = Minutes::default();
     let told: Vec<&Told> = batches.iter().flat_map(|batch| &batch.told).collect();
     for of_epoch in told.chunk_by(|a, b| a.epoch == b.epoch) {
@@ -131,13 +134,15 @@ fn for_each_grown(batches: &[Rc<Batch>], known: &[Rc<Batch>], mut each: impl FnM
             let was = |cell: &Added| -> u64 {
                 known.iter().map(|known| known.clicks(*minute, cell.place, cell.name)).sum()
             };
-            let cells = in_order.iter().map(|cell| (*cell, was(cell))).collect();
+            let cells: Vec<_> = in_order.iter().map(|cell| (*cell, was(cell))).collect();
+            held.add(*minute, cells.iter().filter(|(_, was)| *was == 0).count() as u64);
             each(*epoch, Grown { minute: *minute, added: Rc::clone(added), cells });
         }
         for Told { minute, added, .. } in of_epoch {
             since.add(*minute, Rc::clone(added));
         }
     }
+    batches.iter().for_each(|batch| held.forget_before(batch.forget_before));
 }
 
 /// How many cells the trace holds.

@@ -131,7 +131,7 @@ const RANGE_CELLS: usize = 1 << 14;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     type Counts = BTreeMap<(Minute, u32, Name), u64>;
 

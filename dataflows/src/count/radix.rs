@@ -46,7 +46,7 @@ fn digit(key: u32, pass: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     #[test]
     fn cells_are_in_the_order_of_keys_and_those_of_a_key_as_they_were() {

@@ -258,7 +258,7 @@ const fn inverse(odd: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
     use std::collections::BTreeMap;
 
     type Counts = BTreeMap<(u32, Name), u32>;

@@ -17,12 +17,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use compact_str::CompactString;
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 use super::{Compiled, Sets};
 use crate::ads::{HEAD_BYTES, Head, head};
 use crate::click::ClickRef;
+use crate::held::Table;
 
 /// Finds filters by values; a filter is a place, 0 for every click.
 #[derive(Clone, Debug)]
@@ -38,7 +37,7 @@ pub struct Index {
 #[derive(Clone, Debug)]
 struct Texts {
     /// The place of each value's set, unless they are few; that of all others is 0.
-    places: HashMap<Box<str>, usize, FixedState>,
+    places: Table<Box<str>, usize>,
     /// The values, by head and length, if they are few and short: they are compared one by one.
     few: Vec<(Head, usize)>,
     sets: Vec<u64>,
@@ -221,7 +220,7 @@ fn after(ip: IpAddr) -> Option<IpAddr> {
 mod tests {
     use crate::click::{AdId, Click, ClickRef};
     use crate::filter::{Filter, Filters};
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     const SEED: u64 = 20_260_101;
 

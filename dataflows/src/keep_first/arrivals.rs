@@ -11,6 +11,7 @@ use timely::dataflow::operators::generic::operator::Operator;
 use crate::ads::{self, HEAD_BYTES, Head, halves};
 use crate::click::{ClickRef, Coordinates};
 use crate::filter::Filters;
+use crate::hashes::used;
 use crate::options::Options;
 use crate::packed::{Packed, Row};
 use crate::split::Arrival;
@@ -137,8 +138,10 @@ pub fn pack(
     filters: &Filters,
 ) {
     let ad = click.ad.as_bytes();
+    let [high, low] = halves(identity.unwrap_or(0));
     let mut row = PackedArrival {
-        identity: halves(identity.unwrap_or(0)),
+        // The upper half finds places; the lower one tells identities apart all the same.
+        identity: [used(high), low],
         head: ads::head(ad),
         epoch,
         offset: at.offset,

@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::hint::black_box;
 
 use crate::ads::{HEAD_BYTES, Head, fold, halves};
+use crate::hashes::used;
 
 /// An ad as a stage holds it: the head of its id, and its length; or, of an id that is longer, the
 /// number of its name beyond [`LONG`].
@@ -180,7 +181,7 @@ impl Sums {
         let rest = u64::from(tail) << 32 ^ pattern.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let hash = fold(high ^ 0xA076_1D64_78BD_642F, low ^ rest ^ 0xE703_7ED1_A0B4_28DB);
         #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
-        let hash = hash as usize;
+        let hash = used(hash) as usize;
         hash & (self.slots.len() - 1)
     }
 
@@ -212,7 +213,7 @@ mod tests {
 
     use super::*;
     use crate::ads;
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     #[test]
     fn each_filter_of_a_pattern_gets_its_clicks() {

@@ -16,8 +16,8 @@
 mod board;
 mod bounds;
 mod largest;
-#[cfg(test)]
-mod scripts;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod scripts;
 mod slide;
 mod tracked;
 
@@ -175,13 +175,13 @@ impl Boards {
     }
 
     /// Ads that are tracked.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn tracked(&self) -> usize {
         self.boards.values().map(|board| board.tracked.len()).sum()
     }
 
     /// How the lists were made.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn costs(&self) -> Costs {
         self.costs
     }

@@ -97,7 +97,7 @@ impl Nth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::Random;
+    use crate::random::{Draw, Random};
 
     #[test]
     fn the_largest_are_the_first_of_all_in_order() {

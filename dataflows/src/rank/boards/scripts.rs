@@ -1,16 +1,20 @@
-//! Random scripts that are played to the boards and to the simple windows, which must agree.
+//! Scripts that are played to the boards and to the simple windows, which must agree, and be what
+//! sorting gives.
+//!
+//! Tests make them at random, and fuzzers of the bytes that they find.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-use super::board::Costs;
+use super::board::{Costs, window};
 use super::{Boards, Counted, Growth};
 use crate::ads::{Ads, Name};
 use crate::count::minutes::Minutes;
 use crate::count::sealed::Sealed;
 use crate::match_filters::Cell;
-use crate::random::Random;
+use crate::random::Draw;
 use crate::time::Minute;
 use crate::windows::{Ranked, Windows};
 
@@ -41,6 +45,8 @@ struct Both {
     boards: Boards,
     minutes: Minutes,
     ads: Ads,
+    /// All cells, with the ids of their ads.
+    cells: BTreeMap<(Minute, u32, String), u64>,
     opened: BTreeSet<(Minute, u32)>,
     settled: Minute,
     forgotten: Minute,
@@ -56,6 +62,7 @@ impl Both {
             boards: Boards::new(plan.lengths, plan.top),
             minutes: Minutes::default(),
             ads: Ads::default(),
+            cells: BTreeMap::new(),
             opened: BTreeSet::new(),
             settled: Minute(0),
             forgotten: Minute(0),
@@ -76,6 +83,7 @@ impl Both {
             let growth = Growth { minute: *minute, filter: *filter, name, clicks: clicks_now, was };
             let cell = Cell { minute: *minute, filter: *filter, ad: id.as_str().into() };
             parts.entry(*minute).or_default().push((*filter, name, *clicks));
+            *self.cells.entry((*minute, *filter, id)).or_default() += u64::from(*clicks);
             grown.push((growth, cell));
         }
         for (minute, cells) in parts {
@@ -151,6 +159,32 @@ impl Both {
         cells
     }
 
+    /// Checks the lists that end with `end` against all cells of their windows, in order.
+    fn check_sorted(&self, end: Minute) {
+        for group in self.boards.groups(end) {
+            let (filter, length, _) = group;
+            let mut sums = BTreeMap::<&str, u64>::new();
+            for ((_, of, id), clicks) in self.of_minutes(window(end, length)) {
+                if *of == filter {
+                    *sums.entry(id).or_default() += clicks;
+                }
+            }
+            let sums = sums.into_iter().map(|(id, sum)| (Reverse(sum), id.into()));
+            let mut sorted: Vec<Ranked> = sums.collect();
+            sorted.sort_unstable();
+            sorted.truncate(self.boards.shape.top);
+            assert_eq!(self.windows.list(group), sorted, "{group:?}");
+        }
+    }
+
+    fn of_minutes(
+        &self,
+        minutes: RangeInclusive<Minute>,
+    ) -> impl Iterator<Item = (&(Minute, u32, String), &u64)> {
+        let (first, end) = minutes.into_inner();
+        self.cells.range((first, 0, String::new())..(end.plus(1), 0, String::new()))
+    }
+
     fn check(&self, ends: RangeInclusive<u32>) {
         for end in ends.map(Minute) {
             let groups = self.boards.groups(end);
@@ -164,10 +198,20 @@ impl Both {
     }
 }
 
+/// Plays a short script of some plan.
+///
+/// # Panics
+///
+/// When a list is not as it should be.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn play(draw: &mut impl Draw) {
+    let plan = plan(draw);
+    run(&Plan { epochs: 1 + draw.small(16), clicks: plan.clicks.min(60), ..plan }, draw);
+}
+
 /// Plays a script; tells how lists were made, and how often most ads were not tracked.
-fn run(plan: &Plan, seed: u64) -> (Costs, u32) {
+fn run(plan: &Plan, random: &mut impl Draw) -> (Costs, u32) {
     let mut pruned = 0;
-    let mut random = Random(seed);
     let mut both = Both::new(plan);
     let mut newest = 200;
     both.settled = Minute(newest);
@@ -188,6 +232,7 @@ fn run(plan: &Plan, seed: u64) -> (Costs, u32) {
         }
         both.take(&cells, Minute(newest - 1));
         both.check(both.forgotten.0..=newest);
+        both.check_sorted(Minute(newest - random.small(1 + newest - both.forgotten.0)));
         pruned += u32::from(both.boards.tracked() * 2 < both.cells(newest));
         if random.once_in(2) {
             newest += 1;
@@ -204,7 +249,7 @@ fn run(plan: &Plan, seed: u64) -> (Costs, u32) {
     (both.boards.costs(), pruned)
 }
 
-fn plan(random: &mut Random) -> Plan {
+fn plan(random: &mut impl Draw) -> Plan {
     let lengths: [&[u32]; 5] = [&[1], &[1, 5], &[2, 7, 60], &[1, 3, 9], &[4]];
     Plan {
         lengths: lengths[random.small(5) as usize],
@@ -220,17 +265,23 @@ fn plan(random: &mut Random) -> Plan {
     }
 }
 
-#[test]
-fn boards_have_the_lists_of_the_simple_windows() {
-    let (mut costs, mut pruned) = (Costs::default(), 0);
-    for seed in 0..400 {
-        let plan = plan(&mut Random(seed));
-        let played = std::panic::catch_unwind(|| run(&plan, seed));
-        let played = played.unwrap_or_else(|_| panic!("seed {seed} of {plan:?}"));
-        costs.add(played.0);
-        pruned += played.1;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    #[test]
+    fn boards_have_the_lists_of_the_simple_windows() {
+        let (mut costs, mut pruned) = (Costs::default(), 0);
+        for seed in 0..400 {
+            let plan = plan(&mut Random(seed));
+            let played = std::panic::catch_unwind(|| run(&plan, &mut Random(seed)));
+            let played = played.unwrap_or_else(|_| panic!("seed {seed} of {plan:?}"));
+            costs.add(played.0);
+            pruned += played.1;
+        }
+        // Every way of making lists was gone often.
+        assert!(costs.tracked > 100_000 && costs.full_scans > 100 && costs.summed > 10_000);
+        assert!(pruned > 1000, "{pruned} of {costs:?}");
     }
-    // Every way of making lists was gone often.
-    assert!(costs.tracked > 100_000 && costs.full_scans > 100 && costs.summed > 10_000);
-    assert!(pruned > 1000, "{pruned} of {costs:?}");
 }
