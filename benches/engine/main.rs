@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use clap::{Parser, ValueEnum};
 use clicks::worker::monotonic_ms;
-use clicks_dataflows::options::{Copies, Options};
+use clicks_dataflows::options::{Copies, Emit, Options};
 
 use race::Figure;
 use told::{Checksum, Told};
@@ -62,6 +62,9 @@ pub struct Args {
     /// Copies come from the partition of their click
     #[arg(long)]
     pinned: bool,
+    /// The job tells every change, where `--once` runs it
+    #[arg(long)]
+    changes: bool,
     /// How the loop knows ads
     #[arg(long, value_enum, default_value_t = Known::Text)]
     ads_known: Known,
@@ -188,7 +191,8 @@ fn once(args: &Args, mode: Mode) {
         Mode::Job => {
             let decoded = Arc::new(Decoded::make(shape));
             let copies = if args.pinned { Copies::Partition } else { Copies::Anywhere };
-            let options = Options { copies, ..support::job::options(6) };
+            let emit = if args.changes { Emit::Changes } else { Emit::Final };
+            let options = Options { copies, emit, ..support::job::options(6) };
             repeat(args, || Some(graph::run_job(&decoded, args.workers, options.clone())));
         }
         Mode::LoopFiles => {

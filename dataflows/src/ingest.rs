@@ -86,10 +86,9 @@ impl Handles {
 
     /// Sends `arrivals`, which are of the epoch of `rights`.
     pub(crate) fn send_arrivals(&mut self, arrivals: &mut Arrivals, rights: &Rights) {
-        if !arrivals.is_empty() {
+        arrivals.send(|arrivals| {
             self.arrivals.activate().session(&rights.arrivals).give_container(arrivals);
-            arrivals.clear();
-        }
+        });
     }
 
     /// Sends `note` at the epoch of `rights`.

@@ -56,6 +56,23 @@ impl<R: Row> Packed<R> {
         self.rows.push(row.with_text_at(at));
     }
 
+    /// Adds `row`, whose text is `text`; a container that is full then is sent, and there is a new one.
+    #[inline]
+    pub fn push_or(&mut self, row: R, text: &[u8], send: impl FnOnce(&mut Packed<R>)) {
+        self.push(row, text);
+        if self.is_full() {
+            self.send(send);
+        }
+    }
+
+    /// Sends what there is.
+    pub fn send(&mut self, send: impl FnOnce(&mut Packed<R>)) {
+        if !self.is_empty() {
+            send(self);
+            self.clear();
+        }
+    }
+
     /// Takes all rows out, in a container of their own that takes no more room than they need.
     pub fn take(&mut self) -> Packed<R> {
         let mut taken = std::mem::take(self);

@@ -112,27 +112,36 @@ impl CellBatcher {
     }
 }
 
+/// Cells whose ads are looked up ahead, so that their cache misses overlap.
+const AHEAD: usize = 32;
+
 impl Batcher<PackedCells> for CellBatcher {
     fn insert(&mut self, cells: &mut PackedCells) {
         let mut ads = self.ads.borrow_mut();
-        let mut cells = cells.iter().peekable();
-        while let Some((PackedCell { epoch, minute, .. }, _)) = cells.peek().copied() {
-            let minutes = self.waiting.entry(epoch).or_default();
-            let waiting = minutes.entry(Minute(minute)).or_default();
-            let mut last: Option<(Head, u32, Name)> = None;
-            while let Some((cell, long)) =
-                cells.next_if(|(next, _)| (next.epoch, next.minute) == (epoch, minute))
-            {
-                let PackedCell { head, ad_bytes, place, clicks, .. } = cell;
-                // The cells of an ad come one after the other.
-                let known = last
-                    .filter(|(of, bytes, _)| *of == head && *bytes == ad_bytes && long.is_empty());
-                let name = known.map_or_else(
-                    || ads.name(head, ad_bytes as usize, long, minute.into()),
-                    |(_, _, name)| name,
-                );
-                last = Some((head, ad_bytes, name));
-                waiting.push(Added { head, id_bytes: ad_bytes, name, place, clicks });
+        let mut last: Option<(Head, u32, Name)> = None;
+        for group in cells.rows().chunks(AHEAD) {
+            ads.look_ahead(group.iter().map(|cell| (cell.head, cell.ad_bytes as usize)));
+            for of_minute in group.chunk_by(|a, b| (a.epoch, a.minute) == (b.epoch, b.minute)) {
+                let PackedCell { epoch, minute, .. } = of_minute[0];
+                let waiting = self.waiting.entry(epoch).or_default();
+                let waiting = waiting.entry(Minute(minute)).or_default();
+                for cell in of_minute {
+                    let PackedCell { head, ad_bytes: id_bytes, place, clicks, .. } = *cell;
+                    let long = cells.text(cell);
+                    // The cells of an ad come one after the other.
+                    let known = last.filter(|(of, bytes, _)| {
+                        (*of, *bytes) == (head, id_bytes) && long.is_empty()
+                    });
+                    let name = match known {
+                        Some((_, _, name)) => {
+                            ads.use_until(name, minute.into());
+                            name
+                        }
+                        None => ads.name(head, id_bytes as usize, long, minute.into()),
+                    };
+                    last = Some((head, id_bytes, name));
+                    waiting.push(Added { head, id_bytes, name, place, clicks });
+                }
             }
         }
     }

@@ -32,6 +32,7 @@ use crate::gauge::{Gauge, Gauges};
 use crate::horizon::{Advance, Horizon};
 use crate::keep_first::fast::{PackedCell, PackedCells};
 use crate::options::Options;
+use crate::packed::Packed;
 use crate::time::{Epoch, Minute};
 use crate::{PackedStream, Stream};
 
@@ -101,6 +102,8 @@ pub(crate) fn changes<'scope>(
             grown.for_each(|time, data| {
                 let ads = ads.borrow();
                 let mut session = output.session_with_builder(&time);
+                let mut changes = Packed::default();
+                let mut send = |changes: &mut Packed<PackedChange>| session.give_container(changes);
                 for (epoch, grown) in data.drain(..) {
                     let Grown { minute, cells, .. } = &*grown;
                     let cells = if *minute < options.from { &[][..] } else { cells };
@@ -110,9 +113,10 @@ pub(crate) fn changes<'scope>(
                         let clicks = (*was, *was + u64::from(cell.clicks));
                         let change = PackedChange::new(epoch, id, of, clicks);
                         let long = if change.is_long() { ads.long(cell.name) } else { "" };
-                        session.give((change, long.as_bytes()));
+                        changes.push_or(change, long.as_bytes(), &mut send);
                     }
                 }
+                changes.send(send);
             });
         }
     })

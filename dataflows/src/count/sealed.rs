@@ -50,9 +50,13 @@ impl Sealed {
             columns[at].push((scramble(name), clicks));
         }
         let mut sealed = Sealed::with_room(columns.iter().map(Vec::len).sum());
-        for (filter, mut column) in (0..).zip(columns) {
+        for (filter, mut column) in (0..).zip(columns).filter(|(_, column)| !column.is_empty()) {
             sort_by_key(&mut column);
-            column.into_iter().for_each(|(key, clicks)| sealed.push(filter, key, clicks));
+            sealed.begin(filter);
+            for same in column.chunk_by(|a, b| a.0 == b.0) {
+                let add = |sum: u32, (_, clicks): &(u32, u32)| sum.checked_add(*clicks);
+                sealed.push(same[0].0, same.iter().try_fold(0, add).expect(FITS));
+            }
         }
         sealed.keys.shrink_to_fit();
         sealed.counts.shrink_to_fit();
@@ -71,8 +75,9 @@ impl Sealed {
             };
             left.next_if_eq(&filter);
             right.next_if_eq(&filter);
+            merged.begin(filter);
             Column::totals(&mut [a.column(filter), b.column(filter)], |key, clicks| {
-                merged.push(filter, key, u32::try_from(clicks).expect(FITS));
+                merged.push(key, u32::try_from(clicks).expect(FITS));
             });
         }
         merged.keys.shrink_to_fit();
@@ -85,23 +90,18 @@ impl Sealed {
         Sealed { spans: Vec::new(), keys, counts }
     }
 
-    /// Appends clicks of a cell that is not before the last one.
-    fn push(&mut self, filter: u32, key: u32, clicks: u32) {
-        let start = self.keys.len();
-        if self.spans.last().is_none_or(|span| span.filter != filter) {
-            self.spans.push(Span { filter, start, most: 0 });
-        }
-        let span = self.spans.last_mut().expect("the span of the filter is there");
-        let (total, new) = match self.counts.last_mut() {
-            Some(last) if span.start < start && self.keys[start - 1] == key => (last, None),
-            _ => (&mut 0, Some(key)),
-        };
-        *total = total.checked_add(clicks).expect(FITS);
-        span.most = span.most.max(*total);
-        if let Some(key) = new {
-            self.keys.push(key);
-            self.counts.push(clicks);
-        }
+    /// Goes on with the cells of `filter`, which has some.
+    fn begin(&mut self, filter: u32) {
+        self.spans.push(Span { filter, start: self.keys.len(), most: 0 });
+    }
+
+    /// Appends a cell of that filter, after those of lesser keys.
+    #[inline]
+    fn push(&mut self, key: u32, clicks: u32) {
+        let span = self.spans.last_mut().expect("a filter was begun");
+        span.most = span.most.max(clicks);
+        self.keys.push(key);
+        self.counts.push(clicks);
     }
 
     /// The cells of `filter`.

@@ -143,7 +143,10 @@ fn keep_first_by<'scope>(
             }
             while let Some((told_at, time, minutes)) = stage.untold.take_closed(open) {
                 let mut session = cells.session_with_builder(&time);
-                stage.tell(told_at, minutes, |cell, long| session.give((cell, long)));
+                let mut told = PackedCells::default();
+                let mut send = |told: &mut PackedCells| session.give_container(told);
+                stage.tell(told_at, minutes, |cell, long| told.push_or(cell, long, &mut send));
+                told.send(send);
             }
             stage.long.sweep(open);
             stage.wide.sweep(open);
