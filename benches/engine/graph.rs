@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use clicks::outbox::{Learnt, Outbox};
+use clicks::worker::monotonic_ms;
 use clicks_dataflows::click::ClickRef;
 use clicks_dataflows::count::changes::ChangeRef;
 use clicks_dataflows::decode::Decoder;
@@ -17,7 +17,7 @@ use clicks_dataflows::keep_first::seen::SeenClicks;
 use clicks_dataflows::keep_first::shelf::InMemory;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::Epoch;
+use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis};
 use timely::worker::Worker;
 use timely::{CommunicationConfig, Config, WorkerConfig};
 
@@ -126,7 +126,7 @@ pub struct Closing {
     /// The rows that it told.
     pub rows: u64,
     /// How long it took until they were there.
-    pub took: Duration,
+    pub took_ms: Millis,
 }
 
 /// Runs the graph on one worker, each epoch to its end before the next begins, as a job does that
@@ -149,7 +149,8 @@ fn in_step(
     let (mut feed, mut outbox) = Feed::assemble(worker, decoded, decoder, options);
     let (mut told, mut closings) = (Told::default(), Vec::new());
     let first = decoded.partitions.iter().flatten().map(|click| click.event_ms).min();
-    let mut epoch = options.epoch(first.unwrap_or(0));
+    // Only the second click of a partition starts its clock: until then all have some.
+    let mut epoch = options.epoch(first.unwrap_or(0) + MINUTE_MS);
     while !feed.left.is_empty() {
         feed.push(|_, _, clicks| {
             let next = clicks.iter().position(|click| click.event_ms >= epoch);
@@ -159,13 +160,13 @@ fn in_step(
             worker.step();
         }
         let rows = told.rows.counts;
-        let began = Instant::now();
+        let began = monotonic_ms();
         feed.push(|_, _, clicks| clicks.len().min(1));
         while outbox.open_from().is_some_and(|open| open <= epoch) {
             worker.step();
         }
         take(&mut outbox, epoch + 1, &mut told);
-        closings.push(Closing { rows: told.rows.counts - rows, took: began.elapsed() });
+        closings.push(Closing { rows: told.rows.counts - rows, took_ms: monotonic_ms() - began });
         epoch += options.refresh_ms;
     }
     while outbox.open_from().is_some() {
