@@ -11,6 +11,7 @@
 
 mod ads;
 mod agree;
+mod directories;
 mod duck;
 mod figures;
 mod graph;
@@ -131,7 +132,7 @@ const CASES: [(Case, Measure); 8] = [
     (Case::Speed, figures::speed),
     (Case::Workers, figures::workers),
     (Case::Hot, figures::hot),
-    (Case::Directory, figures::directory),
+    (Case::Directory, directories::directory),
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
     (Case::Closing, figures::closing),
