@@ -18,6 +18,7 @@ mod graph;
 mod job;
 mod lines;
 mod pair;
+mod program;
 mod race;
 mod rows;
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -113,6 +114,8 @@ enum Case {
     Hot,
     /// From files to files
     Directory,
+    /// Two processes beside two workers of one
+    Processes,
     /// Changes beside final rows
     Emit,
     /// Ten times the clicks
@@ -126,13 +129,14 @@ enum Case {
 /// Measures a case.
 type Measure = fn(&Args) -> Vec<Figure>;
 
-const CASES: [(Case, Measure); 8] = [
+const CASES: [(Case, Measure); 9] = [
     // First, as memory that was used once and is free stays resident.
     (Case::Memory, figures::memory),
     (Case::Speed, figures::speed),
     (Case::Workers, figures::workers),
     (Case::Hot, figures::hot),
     (Case::Directory, directories::directory),
+    (Case::Processes, directories::processes),
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
     (Case::Closing, figures::closing),
