@@ -15,12 +15,14 @@ mod directories;
 mod duck;
 mod figures;
 mod graph;
+mod heap;
 mod job;
 mod lines;
 mod pair;
 mod program;
 mod race;
 mod rows;
+mod state;
 #[expect(dead_code, reason = "other benches use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -124,12 +126,14 @@ enum Case {
     Closing,
     /// Memory over days
     Memory,
+    /// Bytes for each row, and for each click seen
+    State,
 }
 
 /// Measures a case.
 type Measure = fn(&Args) -> Vec<Figure>;
 
-const CASES: [(Case, Measure); 9] = [
+const CASES: [(Case, Measure); 10] = [
     // First, as memory that was used once and is free stays resident.
     (Case::Memory, figures::memory),
     (Case::Speed, figures::speed),
@@ -140,6 +144,7 @@ const CASES: [(Case, Measure); 9] = [
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
     (Case::Closing, figures::closing),
+    (Case::State, state::state),
 ];
 
 impl Args {
