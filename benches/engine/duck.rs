@@ -1,11 +1,38 @@
 //! The same files in DuckDB: distinct clicks by ad and minute, and the top 100 of each minute.
+//!
+//! That is less than the job does: one filter and one window of its three, results that stay in
+//! memory, no order of time, nothing to go on from. What comes out is compared with the rows that
+//! the loop wrote, once the clock has stopped.
 
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
-/// Prints how many milliseconds the queries take; their results stay in DuckDB.
+use clicks_dataflows::click::AdId;
+use clicks_dataflows::time::MINUTE_MS;
+use clicks_dataflows::told::{CountRow, RankRow};
+use serde_json::from_slice;
+
+use crate::race::Missing;
+
+/// Names the program of Python that has the package `duckdb`.
+const PYTHON: &str = "CLICKS_DUCKDB_PYTHON";
+
+/// What the script ends with when there is no package `duckdb`.
+const NO_PACKAGE: i32 = 3;
+
+const NO_DUCK: &str = "skipped: there is no DuckDB; `pip install duckdb`, or let \
+                       CLICKS_DUCKDB_PYTHON be a python that has it";
+
+/// Prints how many milliseconds the queries take, and then writes what came out of them.
 const SCRIPT: &str = r#"
-import sys, time, duckdb
+import sys, time
+try:
+    import duckdb
+except ImportError:
+    sys.exit(3)
+source, results = sys.argv[1:]
 db = duckdb.connect()
 db.execute("SET threads = 2")
 began = time.monotonic()
@@ -14,7 +41,7 @@ db.execute(f"""
     SELECT ad_id, date_trunc('minute', clicked) AS minute, count(*) AS clicks
     FROM (
         SELECT DISTINCT click_id, click_timestamp AS clicked, ad_id
-        FROM read_json('{sys.argv[1]}/*.jsonl', format = 'newline_delimited', columns = {{
+        FROM read_json('{source}/*.jsonl', format = 'newline_delimited', columns = {{
             ad_id: 'VARCHAR', click_timestamp: 'TIMESTAMP', user_id: 'VARCHAR',
             ip: 'VARCHAR', country: 'VARCHAR', click_id: 'VARCHAR'}})
     )
@@ -26,23 +53,84 @@ db.execute("""
     QUALIFY row_number() OVER (PARTITION BY minute ORDER BY clicks DESC, ad_id) <= 100
 """)
 print((time.monotonic() - began) * 1000)
+for table, order in [("counts", "ad_id"), ("ranks", "clicks DESC, ad_id")]:
+    db.execute(f"""
+        COPY (SELECT ad_id, epoch_ms(minute), clicks FROM {table} ORDER BY minute, {order})
+        TO '{results}/duck.{table}.csv' (HEADER false)
+    """)
 "#;
 
-/// How long DuckDB takes for the lines in `from`, once; the program of Python that has the module
-/// may be named by `CLICKS_DUCKDB_PYTHON`.
+/// How long DuckDB takes for the lines in `from`, once, if it tells what the loop wrote to `told`;
+/// there it writes, too.
 ///
 /// # Errors
 ///
-/// Says that there is none, or that it failed.
-pub fn milliseconds(from: &Path) -> Result<f64, &'static str> {
-    let python = std::env::var("CLICKS_DUCKDB_PYTHON").unwrap_or("python3".to_owned());
-    let ran = Command::new(python).arg("-c").arg(SCRIPT).arg(from).output();
-    let ran = ran.map_err(|_| "skipped: there is no python3")?;
-    let told = String::from_utf8_lossy(&ran.stdout);
-    let ms = told.trim().parse().map_err(|_| {
+/// Says that there is none, that it failed, or that it tells something else.
+pub fn milliseconds(from: &Path, told: &Path) -> Result<f64, Missing> {
+    let python = std::env::var(PYTHON).unwrap_or("python3".to_owned());
+    let ran = Command::new(python).arg("-c").arg(SCRIPT).args([from, told]).output();
+    let ran = ran.map_err(|_| Missing::Skipped(NO_DUCK))?;
+    if ran.status.code() == Some(NO_PACKAGE) {
+        return Err(Missing::Skipped(NO_DUCK));
+    }
+    if !ran.status.success() {
         println!("DuckDB: {}", String::from_utf8_lossy(&ran.stderr).trim());
-        "skipped: DuckDB is missing, or failed"
-    })?;
+        return Err(Missing::Skipped("skipped: DuckDB fails, and says above why"));
+    }
+    let ms = String::from_utf8_lossy(&ran.stdout).trim().parse();
+    let ms: f64 = ms.expect("the script prints a number");
     println!("  {:<34} [{ms:.0}] ms", "DuckDB, 2 threads");
-    Ok(ms)
+    let same = agrees(told).expect("what was written can be read");
+    if same { Ok(ms) } else { Err(Missing::Differs) }
+}
+
+/// Whether the counts of every click, and their lists of a minute, are the same.
+fn agrees(told: &Path) -> io::Result<bool> {
+    let counts = same(told, "counts", |row, lines| {
+        let CountRow::<AdId> { ad_id, minute, filter, clicks, .. } = from_slice(row)?;
+        if filter == 0 {
+            lines.push(line(ad_id.as_str(), minute.0, clicks));
+        }
+        Ok(())
+    })?;
+    let ranks = same(told, "ranks", |row, lines| {
+        let RankRow::<AdId> { filter, window, minute, ads, .. } = from_slice(row)?;
+        if (filter, window) == (0, 1) {
+            lines.extend(ads.iter().map(|ad| line(ad.ad_id.as_str(), minute.0, ad.clicks)));
+        }
+        Ok(())
+    })?;
+    Ok(counts && ranks)
+}
+
+/// What DuckDB writes of an ad's minute.
+fn line(ad: &str, minute: u32, clicks: u64) -> String {
+    format!("{ad},{},{clicks}", u64::from(minute) * MINUTE_MS)
+}
+
+/// Whether the rows of a log, of which `lines` makes what DuckDB should have written, are those
+/// that it wrote.
+fn same(
+    told: &Path,
+    log: &str,
+    mut lines: impl FnMut(&[u8], &mut Vec<String>) -> io::Result<()>,
+) -> io::Result<bool> {
+    let open = |name: String| Ok::<_, io::Error>(BufReader::new(File::open(told.join(name))?));
+    let mut by_duck = open(format!("duck.{log}.csv"))?.lines();
+    let mut expected = Vec::new();
+    for row in open(format!("bench.{log}.jsonl"))?.split(b'\n') {
+        lines(&row?, &mut expected)?;
+        for expected in expected.drain(..) {
+            let found = by_duck.next().transpose()?;
+            if found.as_ref() != Some(&expected) {
+                println!("DuckDB differs in its {log}: {found:?}, not {expected:?}");
+                return Ok(false);
+            }
+        }
+    }
+    let beyond = by_duck.next().transpose()?;
+    if beyond.is_some() {
+        println!("DuckDB has more {log}: {beyond:?}");
+    }
+    Ok(beyond.is_none())
 }

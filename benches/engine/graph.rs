@@ -30,7 +30,7 @@ use crate::workload::{COUNTRIES, Click, Decoded, country_code};
 const AHEAD_MS: u64 = 60_000;
 
 /// Steps after which a graph that gets nothing has nothing left to do.
-const QUIET_STEPS: usize = 100;
+pub const QUIET_STEPS: usize = 100;
 
 /// Runs the graph over clicks in memory, and adds up its rows.
 pub fn run_job(decoded: &Arc<Decoded>, workers: usize, options: Options) -> Told {
@@ -55,26 +55,27 @@ pub fn run_job(decoded: &Arc<Decoded>, workers: usize, options: Options) -> Told
 }
 
 /// The clicks of a worker's partitions on their way into its graph.
-struct Feed<'a> {
+pub struct Feed<'a> {
     ingest: Ingest,
     /// What is still to come of each partition.
-    left: Vec<(u32, &'a [Click])>,
+    pub left: Vec<(u32, &'a [Click])>,
     offsets: Vec<u64>,
     countries: Vec<String>,
 }
 
 impl<'a> Feed<'a> {
     /// The graph of `worker`, and the way into it.
-    fn assemble(
+    pub fn assemble(
         worker: &mut Worker,
         decoded: &'a Decoded,
         decoder: &Decoder,
         options: &Options,
+        gauges: &Gauges,
     ) -> (Feed<'a>, Outbox) {
         let (index, peers) = (worker.index(), worker.peers());
         let (mut ingest, outbox) = worker.dataflow(|scope| {
             let seen = SeenClicks::new(Box::new(InMemory), Faults::default());
-            let (ingest, outputs) = assemble(scope, seen, options, &Gauges::default());
+            let (ingest, outputs) = assemble(scope, seen, options, gauges);
             (ingest, Outbox::attach(outputs, options))
         });
         let own =
@@ -92,7 +93,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Pushes of each partition as many clicks as `count` says, and closes those that have ended.
-    fn push(&mut self, count: impl Fn(&Ingest, u32, &[Click]) -> usize) {
+    pub fn push(&mut self, count: impl Fn(&Ingest, u32, &[Click]) -> usize) {
         let Feed { ingest, left, offsets, countries } = self;
         left.retain_mut(|(partition, clicks)| {
             let batch;
@@ -107,7 +108,8 @@ impl<'a> Feed<'a> {
 }
 
 fn work(worker: &mut Worker, decoded: &Decoded, decoder: &Decoder, options: &Options) -> Told {
-    let (mut feed, mut outbox) = Feed::assemble(worker, decoded, decoder, options);
+    let (mut feed, mut outbox) =
+        Feed::assemble(worker, decoded, decoder, options, &Gauges::default());
     let mut told = Told::default();
     while let Some(open) = outbox.open_from() {
         feed.push(|ingest, partition, clicks| {
@@ -146,7 +148,8 @@ fn in_step(
     decoder: &Decoder,
     options: &Options,
 ) -> (Told, Vec<Closing>) {
-    let (mut feed, mut outbox) = Feed::assemble(worker, decoded, decoder, options);
+    let (mut feed, mut outbox) =
+        Feed::assemble(worker, decoded, decoder, options, &Gauges::default());
     let (mut told, mut closings) = (Told::default(), Vec::new());
     let first = decoded.partitions.iter().flatten().map(|click| click.event_ms).min();
     // Only the second click of a partition starts its clock: until then all have some.
@@ -203,7 +206,7 @@ fn push(
 }
 
 /// Adds up what the epochs before `open` tell, in the order in which it is told.
-fn take(outbox: &mut Outbox, open: Epoch, told: &mut Told) {
+pub fn take(outbox: &mut Outbox, open: Epoch, told: &mut Told) {
     while let Some((epoch, mut learnt)) = outbox.take(open.saturating_sub(1)) {
         learnt.sort();
         add(epoch, &learnt, &mut told.rows);

@@ -11,14 +11,18 @@
 
 mod ads;
 mod agree;
+mod directories;
 mod duck;
 mod figures;
 mod graph;
+mod heap;
 mod job;
 mod lines;
 mod pair;
+mod program;
 mod race;
 mod rows;
+mod state;
 #[expect(dead_code, reason = "other benches use the rest")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -115,6 +119,8 @@ enum Case {
     Hot,
     /// From files to files
     Directory,
+    /// Two processes beside two workers of one
+    Processes,
     /// Changes beside final rows
     Emit,
     /// Ten times the clicks
@@ -123,21 +129,25 @@ enum Case {
     Closing,
     /// Memory over days
     Memory,
+    /// Bytes for each row, and for each click seen
+    State,
 }
 
 /// Measures a case.
 type Measure = fn(&Args) -> Vec<Figure>;
 
-const CASES: [(Case, Measure); 8] = [
+const CASES: [(Case, Measure); 10] = [
     // First, as memory that was used once and is free stays resident.
     (Case::Memory, figures::memory),
     (Case::Speed, figures::speed),
     (Case::Workers, figures::workers),
     (Case::Hot, figures::hot),
-    (Case::Directory, figures::directory),
+    (Case::Directory, directories::directory),
+    (Case::Processes, directories::processes),
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
     (Case::Closing, figures::closing),
+    (Case::State, state::state),
 ];
 
 impl Args {

@@ -1,11 +1,13 @@
 //! The least that a program can do with a topic: fetch, decode, count.
 //!
 //! One consumer with the settings of the job, records by the batch call, each decoded with the
-//! job's decoder and counted in a map: no order, no copies found, nothing written.
+//! job's decoder and counted in a map: no order, no copies found, nothing written. What reads is
+//! shared with the loop that writes rows.
 
 #![expect(unsafe_code, reason = "librdkafka's batch call, as the job makes it")]
 
 use std::ptr;
+use std::time::Duration;
 
 use clicks_dataflows::click::AdId;
 use clicks_dataflows::decode::{Decoder, Schema};
@@ -28,6 +30,19 @@ pub type Counts = HashMap<(AdId, Minute), u64, FixedState>;
 
 /// Counts the clicks of `topic`, which has so many partitions, up to its end.
 pub fn count(topic: &Topic, partitions: i32) -> Counts {
+    let decoder = Decoder::new(&Schema::default()).unwrap();
+    let mut counts = Counts::default();
+    read(topic, partitions, |_, value| {
+        let click = decoder.decode(value).expect("each record is a click").click;
+        let minute = click.minute();
+        *counts.entry((click.ad, minute)).or_default() += 1;
+    });
+    counts
+}
+
+/// Reads `topic`, which has so many partitions, up to its end; `take` gets the partition and the
+/// value of each record.
+pub fn read(topic: &Topic, partitions: i32, mut take: impl FnMut(usize, &[u8])) {
     let consumer = cluster()
         .consumer(&[
             ("group.id", "bare"),
@@ -37,13 +52,14 @@ pub fn count(topic: &Topic, partitions: i32) -> Counts {
             ("queued.max.messages.kbytes", "65536"),
         ])
         .unwrap();
+    // A client that knows who leads a partition does not wait before it looks again.
+    consumer.fetch_watermarks(&topic.name, 0, Duration::from_secs(30)).unwrap();
     let mut start = TopicPartitionList::new();
     for partition in 0..partitions {
         start.add_partition_offset(&topic.name, partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&start).unwrap();
-    let decoder = Decoder::new(&Schema::default()).unwrap();
-    let (mut counts, mut open) = (Counts::default(), partitions);
+    let mut open = partitions;
     let mut batch = vec![ptr::null_mut::<sys::rd_kafka_message_t>(); BATCH];
     // SAFETY: the client outlives its queue; each record is looked at and destroyed once.
     unsafe {
@@ -56,9 +72,7 @@ pub fn count(topic: &Topic, partitions: i32) -> Counts {
                     RDKafkaErrorCode::NoError => {
                         let value = (*record).payload.cast::<u8>();
                         let value = std::slice::from_raw_parts(value, (*record).len);
-                        let click = decoder.decode(value).expect("each record is a click").click;
-                        let minute = click.minute();
-                        *counts.entry((click.ad, minute)).or_default() += 1;
+                        take(usize::try_from((*record).partition).unwrap(), value);
                     }
                     RDKafkaErrorCode::PartitionEOF => open -= 1,
                     error => println!("bare loop: {error}"),
@@ -68,5 +82,4 @@ pub fn count(topic: &Topic, partitions: i32) -> Counts {
         }
         sys::rd_kafka_queue_destroy(queue);
     }
-    counts
 }

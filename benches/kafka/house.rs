@@ -8,18 +8,9 @@ use clicks::kafka::results::ResultTopics;
 use clicks::sink::Results as _;
 use clicks_dataflows::ledger::Commit;
 
+pub use crate::beside::job::FILTERS;
 use crate::support::binary::{Place, Running};
 use crate::support::{Broker, Topic, broker, brokers};
-
-/// Every click; a country with 20 % of them; blocks of addresses with 10 %.
-pub const FILTERS: &str = r#"
-[[filter]]
-id = 1
-where = { country = ["USA"] }
-[[filter]]
-id = 2
-where = { ip = ["16.0.0.0/5", "24.0.0.0/6", "28.0.0.0/8"] }
-"#;
 
 /// Logs of a job, and the partitions that they have here.
 const WIDTHS: [(&str, i32); 4] = [("counts", 4), ("ranks", 2), ("rejects", 1), ("ledger", 1)];

@@ -13,17 +13,22 @@
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 mod bare;
+#[expect(dead_code, reason = "other benches use the rest")]
+#[path = "../support/mod.rs"]
+mod beside;
 mod feed;
 mod freshness;
 mod house;
 mod latency;
 mod ledger;
+mod produced;
 mod quantiles;
 mod restart;
 mod seen;
 mod speed;
 #[expect(dead_code, reason = "tests use the rest")]
 mod support;
+mod told;
 
 use std::process::ExitCode;
 
@@ -76,7 +81,7 @@ pub struct Args {
 /// What can be measured.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Case {
-    /// The job beside a bare loop
+    /// The job beside bare loops
     Speed,
     /// From an epoch that closes to a reader
     Latency,

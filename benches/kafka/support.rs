@@ -10,7 +10,7 @@ mod topic;
 use std::sync::{Mutex, OnceLock};
 
 pub use broker::Broker;
-pub use topic::{Topic, rows};
+pub use topic::{Record, Topic, committed, produce};
 
 /// The bench's broker, which is started when it is first asked for.
 static BROKER: Mutex<Option<Broker>> = Mutex::new(None);

@@ -14,10 +14,11 @@ use clicks::summary::Summary;
 use clicks::watch::{Watch, Watched};
 use clicks::worker::{Ended, monotonic_ms};
 use clicks_dataflows::decode::{Decoder, Schema};
-use clicks_dataflows::filter::{Filter, Filters, Predicates};
+use clicks_dataflows::filter::{Filter, Filters};
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::options::{Copies, Emit, Engine, Options};
 use clicks_dataflows::time::{MINUTE_MS, Millis, Minute};
+use serde::Deserialize;
 use timely::CommunicationConfig;
 
 use super::lines::{FromMemory, Lines};
@@ -51,13 +52,23 @@ pub fn options(horizon_hours: u64) -> Options {
 }
 
 /// Every click; a country with 20 % of them; blocks of addresses with 10 %.
+pub const FILTERS: &str = r#"
+[[filter]]
+id = 1
+where = { country = ["USA"] }
+[[filter]]
+id = 2
+where = { ip = ["16.0.0.0/5", "24.0.0.0/6", "28.0.0.0/8"] }
+"#;
+
+/// What [`FILTERS`] says.
 fn filters() -> Filters {
-    let country = Predicates { country: vec!["USA".into()], ..Predicates::default() };
-    let blocks = ["16.0.0.0/5", "24.0.0.0/6", "28.0.0.0/8"];
-    let ip = blocks.map(|block| block.parse().expect("it is a block")).to_vec();
-    let ip = Predicates { ip, ..Predicates::default() };
-    let filter = |id, where_| Filter { id, where_, ..Filter::default() };
-    Filters::new(vec![filter(1, country), filter(2, ip)]).expect("their numbers differ")
+    #[derive(Deserialize)]
+    struct Config {
+        filter: Vec<Filter>,
+    }
+    let config: Config = toml::from_str(FILTERS).expect("it is a configuration");
+    Filters::new(config.filter).expect("their numbers differ")
 }
 
 /// Decodes JSON lines.

@@ -29,7 +29,7 @@ type Counts = HashMap<(FilterId, Ad), u64, FixedState>;
 /// Counts `lines`, taking the partitions in turn.
 pub fn count(lines: &Lines) -> Told {
     let decoder = decoder();
-    let mut plain = Plain::new(options(6));
+    let mut plain = Plain::new(options(6), <[Digesting; 2]>::default());
     let mut clocks = vec![0; lines.partitions().len()];
     for start in (0..).step_by(BATCH) {
         for (partition, clock) in lines.partitions().iter().zip(&mut clocks) {
@@ -49,11 +49,30 @@ pub fn count(lines: &Lines) -> Told {
             break;
         }
     }
-    plain.told()
+    let [counts, ranks] = plain.logs.map(|log| log.digest());
+    Told { counts, ranks, ..plain.told }
+}
+
+/// Where the rows of a minute go when it is told.
+pub trait Logs {
+    /// Takes its rows of `counts`.
+    fn counts(&mut self, rows: &sink::Lines);
+    /// Takes its rows of `ranks`.
+    fn ranks(&mut self, rows: &sink::Lines);
+}
+
+impl Logs for [Digesting; 2] {
+    fn counts(&mut self, rows: &sink::Lines) {
+        self[0].append(&rows.bytes);
+    }
+
+    fn ranks(&mut self, rows: &sink::Lines) {
+        self[1].append(&rows.bytes);
+    }
 }
 
 /// What the loop holds.
-struct Plain {
+pub struct Plain<L> {
     options: Options,
     numbers: HashMap<AdId, Ad, FixedState>,
     ads: Vec<AdId>,
@@ -67,11 +86,13 @@ struct Plain {
     sums: BTreeMap<(FilterId, u32), Vec<u64>>,
     told: Told,
     writer: Writer,
-    logs: [Digesting; 2],
+    /// Takes the rows.
+    pub logs: L,
 }
 
-impl Plain {
-    fn new(options: Options) -> Plain {
+impl<L: Logs> Plain<L> {
+    /// No clicks yet.
+    pub fn new(options: Options, logs: L) -> Plain<L> {
         let groups = options.filters.ids().flat_map(|filter| {
             options.windows.iter().map(move |window| ((filter, *window), Vec::new()))
         });
@@ -85,11 +106,12 @@ impl Plain {
             settled: None,
             told: Told::default(),
             writer: Writer::default(),
-            logs: Default::default(),
+            logs,
         }
     }
 
-    fn take(&mut self, click: &Click) {
+    /// Counts a click, unless it is a copy.
+    pub fn take(&mut self, click: &Click) {
         let minute = click.minute();
         let identity = click.identity.expect("each click has an id");
         if !self.seen.entry(minute).or_default().insert(identity) {
@@ -114,7 +136,7 @@ impl Plain {
     }
 
     /// Tells the minutes that have settled once all clocks have reached `clock`.
-    fn settle_until(&mut self, clock: Millis) {
+    pub fn settle_until(&mut self, clock: Millis) {
         let first = self.counts.first_key_value().map(|(minute, _)| *minute);
         let last = self.counts.last_key_value().map(|(minute, _)| *minute);
         while let Some(minute) = self.settled.map(|minute| minute.plus(1)).or(first)
@@ -150,7 +172,7 @@ impl Plain {
             };
             rows.push(|line, key| self.writer.count(&row, line, key));
         }
-        self.logs[0].append(&rows.bytes);
+        self.logs.counts(&rows);
     }
 
     /// Moves the windows on to end with `minute`.
@@ -187,7 +209,7 @@ impl Plain {
                 rows.push(|line, key| self.writer.rank(&row, line, key));
             }
         }
-        self.logs[1].append(&rows.bytes);
+        self.logs.ranks(&rows);
     }
 
     /// Drops what no click and no window needs any more once `minute` has settled.
@@ -195,11 +217,6 @@ impl Plain {
         self.counts = self.counts.split_off(&minute.minus(self.options.window_max() - 1));
         let open = Minute::of(settle.saturating_sub(self.options.horizon_ms));
         self.seen = self.seen.split_off(&open);
-    }
-
-    fn told(self) -> Told {
-        let [counts, ranks] = self.logs.map(|log| log.digest());
-        Told { counts, ranks, ..self.told }
     }
 }
 

@@ -24,7 +24,7 @@ pub mod logs;
 pub mod lookout;
 mod merged;
 pub mod outlet;
-mod partition;
+pub mod partition;
 mod placed;
 mod policy;
 mod properties;
