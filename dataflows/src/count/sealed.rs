@@ -120,7 +120,7 @@ impl Sealed {
     }
 
     /// The ads of `filter` with their clicks.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn cells(&self, filter: u32) -> impl Iterator<Item = (Name, u32)> {
         self.column(filter).cells()
     }
