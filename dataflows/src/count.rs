@@ -38,6 +38,7 @@ use crate::{Stream, Updates};
 
 pub(crate) mod batch;
 pub mod changes;
+mod clicks;
 pub(crate) mod fast;
 pub(crate) mod minutes;
 mod radix;

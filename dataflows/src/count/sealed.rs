@@ -1,4 +1,4 @@
-//! Counts of a minute that do not change any more, in eight bytes each.
+//! Counts of a minute that do not change any more, in six bytes each.
 //!
 //! ```text
 //! spans    filter 0            filter 3      filter 7
@@ -12,6 +12,7 @@
 //! belongs, in a step or two.
 
 use crate::ads::Name;
+use crate::count::clicks::{Clicks, Of};
 use crate::count::radix::sort_by_key;
 
 /// Clicks by filter and ad; see the module.
@@ -19,7 +20,7 @@ use crate::count::radix::sort_by_key;
 pub(crate) struct Sealed {
     spans: Vec<Span>,
     keys: Vec<u32>,
-    counts: Vec<u32>,
+    counts: Clicks,
 }
 
 /// Where the cells of a filter lie.
@@ -35,7 +36,7 @@ struct Span {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Column<'a> {
     keys: &'a [u32],
-    counts: &'a [u32],
+    counts: Of<'a>,
 }
 
 impl Sealed {
@@ -86,7 +87,7 @@ impl Sealed {
     }
 
     fn with_room(cells: usize) -> Sealed {
-        let (keys, counts) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        let (keys, counts) = (Vec::with_capacity(cells), Clicks::with_room(cells));
         Sealed { spans: Vec::new(), keys, counts }
     }
 
@@ -111,7 +112,7 @@ impl Sealed {
         };
         let end = self.spans.get(at + 1).map_or(self.keys.len(), |next| next.start);
         let place = self.spans[at].start..end;
-        Column { keys: &self.keys[place.clone()], counts: &self.counts[place] }
+        Column { keys: &self.keys[place.clone()], counts: self.counts.of(place) }
     }
 
     /// The clicks of an ad, zero if there are none.
@@ -149,7 +150,7 @@ impl Sealed {
     /// Bytes held, about.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        self.len() * 8 + self.spans.len() * size_of::<Span>()
+        self.len() * 4 + self.counts.bytes() + self.spans.len() * size_of::<Span>()
     }
 }
 
@@ -160,17 +161,13 @@ impl<'a> Column<'a> {
     /// leaves the columns empty.
     pub(crate) fn totals(columns: &mut [Column<'a>], mut each: impl FnMut(u32, u64)) {
         if let [column] = columns {
-            let column = std::mem::take(column);
-            return column
-                .keys
-                .iter()
-                .zip(column.counts)
-                .for_each(|(k, n)| each(*k, u64::from(*n)));
+            let Column { keys, counts } = std::mem::take(column);
+            return keys.iter().zip(counts.iter()).for_each(|(key, n)| each(*key, u64::from(n)));
         }
         while let Some(least) = columns.iter().filter_map(|column| column.keys.first()).min() {
             let (least, mut total) = (*least, 0);
             for column in columns.iter_mut().filter(|column| column.keys.first() == Some(&least)) {
-                total += u64::from(column.counts[0]);
+                total += u64::from(column.counts.at(0));
                 *column = column.split_at(1).1;
             }
             each(least, total);
@@ -180,12 +177,12 @@ impl<'a> Column<'a> {
     /// The clicks of an ad, zero if there are none.
     pub(crate) fn clicks(&self, name: Name) -> u32 {
         let key = scramble(name);
-        self.find(key).map_or(0, |at| self.counts[at])
+        self.find(key).map_or(0, |at| self.counts.at(at))
     }
 
     /// The ads with their clicks.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (Name, u32)> + use<'a> {
-        self.keys.iter().zip(self.counts).map(|(key, clicks)| (unscramble(*key), *clicks))
+        self.keys.iter().zip(self.counts.iter()).map(|(key, clicks)| (unscramble(*key), clicks))
     }
 
     /// Cells held.
@@ -331,7 +328,7 @@ mod tests {
         add(&mut counts, &cells);
         let sealed = Sealed::from_cells(cells);
         check(&sealed, &counts, 200_000);
-        assert!(sealed.bytes() < sealed.len() * 8 + 1000);
+        assert!(sealed.bytes() < sealed.len() * 6 + 1000);
     }
 
     #[test]
