@@ -105,7 +105,9 @@ mod tests {
                 assert_eq!(of.iter().collect::<Vec<u32>>(), sizes[start..end]);
                 for middle in 0..=end - start {
                     let (before, after) = of.split_at(middle);
-                    assert!(before.iter().chain(after.iter()).eq(sizes[start..end].iter().copied()));
+                    assert!(
+                        before.iter().chain(after.iter()).eq(sizes[start..end].iter().copied())
+                    );
                 }
             }
         }

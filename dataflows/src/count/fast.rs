@@ -9,7 +9,7 @@
 //! looked up once, for all who ask; the changes of a minute leave in the order in which they are
 //! told.
 //!
-//! Keeps eight bytes for each cell until its minute is beyond the horizon and all that was learnt
+//! Keeps six bytes for each cell until its minute is beyond the horizon and all that was learnt
 //! of it is told.
 
 use std::cell::RefCell;
