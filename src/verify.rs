@@ -81,6 +81,7 @@ pub fn verify(
     while let Some(link) = chain.next(&mut *logs, config.options.refresh_ms, &mut faults)? {
         rows.check(&mut *logs, &link, &chain.standing().numbers, &mut faults)?;
     }
+    logs.strays().into_iter().for_each(|fault| faults.add(fault));
     logs.uncommitted()?.into_iter().for_each(|fault| faults.add(fault));
     let standing = chain.standing();
     let mut notes = Vec::new();

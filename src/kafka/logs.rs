@@ -208,7 +208,7 @@ impl Logs for LogTopics<'_> {
 
     fn rows(&mut self, log: RowLog, commit: &Commit) -> Result<Rows<'_>, Failure> {
         let (epoch, owed, seen) = (commit.epoch.0, log.stated(commit), self.seen);
-        let mut asked = Asked { epoch, owed, seen };
+        let mut asked = Asked { commit: commit.commit, epoch, owed, seen };
         let merged = self.merged(log)?;
         Ok(Box::new(std::iter::from_fn(move || merged.next(&mut asked).transpose())))
     }
@@ -227,6 +227,10 @@ impl Logs for LogTopics<'_> {
 
     fn span(&self, log: RowLog, _: u64) -> String {
         format!("the rows of {}", log.name())
+    }
+
+    fn strays(&self) -> Vec<String> {
+        self.logs.iter().flatten().flat_map(Merged::strays).collect()
     }
 
     /// A transaction commits rows and ledger together: rows that are there without it are wrong.
