@@ -82,18 +82,12 @@ impl Jobs for JobTopics {
             let places = [ledger.clone()];
             (ends.lows(&places)?[&ledger], ends.ends(&places)?[&ledger])
         };
-        if first > 0 {
-            return Err(Failure::new(format!(
-                "topic {} begins at offset {first}: the lines before it have been deleted, among \
-                 them the one that opens the job, without which nothing else can be read",
-                ledger.topic,
-            )));
-        }
         Ok(Box::new(LogTopics {
             cluster: &self.cluster,
             stop: &self.stop,
             job: job.to_owned(),
             ledger: Committed::open(&consumer, ledger, first, end)?,
+            first,
             is_at_end: false,
             seen: 0,
             partitions,
@@ -111,6 +105,8 @@ struct LogTopics<'a> {
     stop: &'a Arc<AtomicBool>,
     job: String,
     ledger: Committed,
+    /// The first offset of the ledger that is there.
+    first: u64,
     /// Whether all of the ledger was read that was there when it was opened.
     is_at_end: bool,
     /// How often the ledger was read further.
@@ -227,6 +223,12 @@ impl Logs for LogTopics<'_> {
 
     fn span(&self, log: RowLog, _: u64) -> String {
         format!("the rows of {}", log.name())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let topic = &self.ledger.place().topic;
+        let note = |first| format!("  topic {topic} begins at offset {first}: lines were deleted");
+        Some(self.first).filter(|first| *first > 0).map(note).into_iter().collect()
     }
 
     fn strays(&self) -> Vec<String> {

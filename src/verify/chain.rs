@@ -20,8 +20,20 @@ pub struct Chain {
     /// The line before, its number, and the hash that the next commit must state.
     number: u64,
     hash: String,
+    /// The first line, if it is a commit.
+    first: Option<Vec<u8>>,
     /// Whether the line before is known to be changed, so that nothing can follow from it.
     broken: bool,
+}
+
+/// How a ledger begins.
+pub enum Beginning {
+    /// With the line that opens the job.
+    Opening(Opening),
+    /// With a commit: the lines before it are gone.
+    Commit,
+    /// With nothing that is known.
+    Nothing,
 }
 
 /// Where a job stands after its commits so far.
@@ -64,29 +76,39 @@ impl Chain {
             standing: Standing::default(),
             number: 0,
             hash: String::new(),
+            first: None,
             broken: false,
         }
     }
 
-    /// The line that opens the job; without it nothing can be checked.
+    /// Reads the line that opens the job, or finds that it is gone.
     ///
     /// # Errors
     ///
     /// When the ledger cannot be read.
-    pub fn opening(
+    pub fn begin(
         &mut self,
         logs: &mut dyn Logs,
         faults: &mut Faults,
-    ) -> Result<Option<Opening>, Failure> {
-        let Some(line) = self.line(logs)? else {
+    ) -> Result<Beginning, Failure> {
+        let Some(line) = logs.next_line()? else {
             faults.add("the ledger is empty: no job was opened".to_owned());
-            return Ok(None);
+            return Ok(Beginning::Nothing);
         };
+        if let Ok(Commit { commit, .. }) = serde_json::from_slice(&line) {
+            faults.add(format!(
+                "the ledger begins with commit {commit}: what precedes it is gone, and cannot be \
+                 checked; without the line that opens the job, rows are held to their digests alone",
+            ));
+            self.first = Some(line);
+            return Ok(Beginning::Commit);
+        }
+        self.number = 1;
         let opening: Opening = match serde_json::from_slice(&line) {
             Ok(opening) => opening,
             Err(error) => {
                 faults.add(format!("line 1 of the ledger opens no job: {error}"));
-                return Ok(None);
+                return Ok(Beginning::Nothing);
             }
         };
         if opening.commit != 0 || opening.job != self.job || !is_canonical(&opening, &line) {
@@ -94,10 +116,11 @@ impl Chain {
         }
         self.hash = sha256_hex(&[&line]);
         self.standing.stand(&opening.positions);
-        Ok(Some(opening))
+        Ok(Beginning::Opening(opening))
     }
 
-    /// The next commit; lines that are none are told and passed over.
+    /// The next commit of a job with this refresh, if that is known; lines that are none are told
+    /// and passed over.
     ///
     /// # Errors
     ///
@@ -105,7 +128,7 @@ impl Chain {
     pub fn next(
         &mut self,
         logs: &mut dyn Logs,
-        refresh_ms: Millis,
+        refresh_ms: Option<Millis>,
         faults: &mut Faults,
     ) -> Result<Option<Link>, Failure> {
         while let Some(line) = self.line(logs)? {
@@ -153,6 +176,10 @@ impl Chain {
         if commit.job != self.job {
             faults.add(format!("commit {number}: it is one of job {}", commit.job));
         }
+        if self.number == 1 {
+            // That nothing precedes it was told.
+            return number > 1;
+        }
         if number > before + 1 {
             if !self.broken || number > before + 2 {
                 let (first, last) = (before + 1, number - 1);
@@ -199,7 +226,10 @@ impl Chain {
 
     /// The next line, without its LF.
     fn line(&mut self, logs: &mut dyn Logs) -> Result<Option<Vec<u8>>, Failure> {
-        let line = logs.next_line()?;
+        let line = match self.first.take() {
+            Some(line) => Some(line),
+            None => logs.next_line()?,
+        };
         self.number += u64::from(line.is_some());
         Ok(line)
     }
@@ -207,14 +237,14 @@ impl Chain {
 
 impl Standing {
     /// Checks what must hold between this commit and the one before.
-    fn check(&self, commit: &Commit, torn: bool, refresh_ms: Millis, faults: &mut Faults) {
+    fn check(&self, commit: &Commit, torn: bool, refresh_ms: Option<Millis>, faults: &mut Faults) {
         let number = commit.commit;
         let mut fault = |what: String| faults.add(format!("commit {number}: {what}"));
         if self.closed {
             fault(format!("it follows commit {}, which closed the job", self.commits));
         }
         let (epoch, before) = (commit.epoch.0, self.epoch);
-        if !epoch.is_multiple_of(refresh_ms) {
+        if refresh_ms.is_some_and(|refresh_ms| !epoch.is_multiple_of(refresh_ms)) {
             fault(format!("its epoch {} is no multiple of the job's refresh", commit.epoch));
         }
         if epoch < before || (epoch == before && !commit.closed) {
@@ -251,7 +281,7 @@ impl Standing {
         &self,
         commit: &Commit,
         torn: bool,
-        refresh_ms: Millis,
+        refresh_ms: Option<Millis>,
         fault: &mut dyn FnMut(String),
     ) {
         let mut numbers = self.numbers.clone();
@@ -266,6 +296,7 @@ impl Standing {
                 fault(format!("the position of partition {partition} goes back"));
             }
         }
+        let Some(refresh_ms) = refresh_ms else { return };
         for mark in &commit.marks {
             let number = numbers.of(mark.log.as_ref(), mark.partition);
             let from = self.positions.get(&number).map_or(0, |p| p.offset);
