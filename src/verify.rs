@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::jobs::find_job;
 use crate::logs::Jobs;
+use crate::plural::some;
 
 mod chain;
 mod lists;
@@ -178,10 +179,4 @@ impl Faults {
         let last = (more > 0).then(|| format!("  and {more} more"));
         self.first.iter().map(|fault| format!("  {fault}")).chain(last)
     }
-}
-
-/// `1 commit`, `2 commits`.
-fn some(count: impl TryInto<u64>, what: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -11,13 +11,14 @@ use clicks_dataflows::options::Options;
 use clicks_dataflows::time::{Epoch, Time};
 use clicks_dataflows::told::{CountRow, RankRow, RejectRow};
 
+use super::Faults;
 use super::chain::Link;
 use super::row::{self, Row, Told};
-use super::{Faults, some};
 use crate::commit::sha256_hex;
 use crate::failure::Failure;
 use crate::logs::{Logs, Missing, RowLog, epoch_of};
 use crate::numbers::Numbers;
+use crate::plural::some;
 
 /// The rows of a job, commit by commit.
 pub struct Rows<'a> {
