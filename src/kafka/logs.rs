@@ -11,7 +11,7 @@ use clicks_dataflows::time::Epoch;
 use rdkafka::Offset;
 
 use crate::failure::Failure;
-use crate::kafka::client::{Cluster, Consumer, PATIENCE};
+use crate::kafka::client::{Cluster, Consumer, widths};
 use crate::kafka::committed::{Committed, Next, Taken, reader};
 use crate::kafka::ends::{Ends, offsets};
 use crate::kafka::lookout::Place;
@@ -39,8 +39,7 @@ pub struct JobTopics {
 impl JobTopics {
     /// How many partitions each topic has.
     fn widths(&self) -> Result<BTreeMap<String, u32>, Failure> {
-        let attempt = || format!("cannot reach Kafka at {}", self.cluster.brokers());
-        self.cluster.widths(PATIENCE, attempt)
+        Ok(widths(&self.cluster.reach()?))
     }
 }
 
