@@ -23,13 +23,15 @@ mod lists;
 mod recounted;
 mod row;
 mod rows;
+mod standing;
 #[cfg(test)]
 mod tests;
 
-use chain::{Beginning, Chain, Standing};
+use chain::{Beginning, Chain};
 pub use recounted::Clicks;
 use row::Told;
 use rows::Rows;
+use standing::Standing;
 
 /// Faults that are told; the others are counted.
 const FAULTS_TOLD: usize = 20;

@@ -15,8 +15,8 @@ use clicks_dataflows::time::{Epoch, Minute, Time};
 use clicks_replay::recount::{Begin, Recount, Recounting};
 
 use super::Faults;
-use super::chain::Standing;
 use super::row::Told;
+use super::standing::Standing;
 use crate::config::Config;
 use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, DirectorySource, End};
