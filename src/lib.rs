@@ -18,6 +18,7 @@ pub mod logs;
 pub mod numbers;
 pub mod outbox;
 pub mod past;
+pub mod plural;
 pub mod progress;
 pub mod range;
 pub mod reader;

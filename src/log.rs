@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::cli::LogFormat;
 
@@ -16,6 +16,18 @@ pub fn set_format(format: LogFormat) {
 /// Says `message`.
 pub fn say(message: &str) {
     log("info", message);
+}
+
+/// Says how it goes: in words to people, by fields to programs.
+pub fn report(words: impl FnOnce() -> String, fields: impl FnOnce() -> Map<String, Value>) {
+    match FORMAT.get() {
+        Some(LogFormat::Json) => {
+            let mut line = json!({"level": "info", "message": "progress"});
+            line.as_object_mut().expect("it is an object").extend(fields());
+            eprintln!("{line}");
+        }
+        _ => eprintln!("{}", words()),
+    }
 }
 
 /// Says what may need somebody.

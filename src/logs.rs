@@ -148,6 +148,12 @@ pub trait Logs {
     /// Where the last rows lie, of which there are `bytes`, in words.
     fn span(&self, log: RowLog, bytes: u64) -> String;
 
+    /// Rows that were handed over and lie in a partition where they do not belong, each in words;
+    /// known once all commits are read.
+    fn strays(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Rows beyond the last commit where there cannot be any, each in words.
     ///
     /// # Errors
@@ -171,7 +177,7 @@ pub type Rows<'a> = Box<dyn Iterator<Item = Result<Row, Failure>> + 'a>;
 pub struct Row {
     /// The line with its LF, which is absent if the log ends before it.
     pub line: Vec<u8>,
-    /// What is wrong with where it lies.
+    /// What is wrong with where it lies, but for its partition.
     pub misplaced: Option<String>,
 }
 

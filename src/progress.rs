@@ -5,14 +5,18 @@ use std::io::IsTerminal;
 use clicks_dataflows::gauge::Gauge;
 use clicks_dataflows::time::{Millis, Time};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Map, Value};
 
-use crate::kafka::source::InputTopics;
+use crate::kafka::source::{InputTopics, Lag};
 use crate::log;
 use crate::watch::{Watch, Watched};
 use crate::worker::wall_ms;
 
 /// How often a plain line is written.
 const LINE_EVERY_MS: Millis = 5000;
+
+/// For how long a partition holds the frontier before it is named.
+const HELD_MS: Millis = 1000;
 
 /// How often the bar is drawn.
 const BAR_EVERY_MS: Millis = 200;
@@ -79,15 +83,56 @@ impl Progress {
                 gauges.seen_clicks.get(),
                 resident_bytes() >> 20,
             );
-            if let Some(topics) = &self.topics {
-                let lag = topics.lag(watched.positions(), wall_ms());
+            if let Some(lag) = self.lag(watched) {
                 line += &format!(", {} records and {} s behind", lag.records, lag.ms / 1000);
             }
-            if let Some((name, still_ms)) = watched.holder(now).filter(|(_, ms)| *ms >= 1000) {
-                line += &format!(", held by {name} for {} s", still_ms / 1000);
+            if let Some((name, held_ms)) = holder(watched, now) {
+                line += &format!(", held by {name} for {} s", held_ms / 1000);
             }
         }
         line
+    }
+
+    /// The same for programs.
+    fn fields(&self, watched: &Watched<'_>, rate: u64, now: Millis) -> Map<String, Value> {
+        let totals = watched.totals;
+        let mut fields = Map::new();
+        let mut tell = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        tell("records", totals.records.into());
+        tell("records_per_second", rate.into());
+        tell("event_time", Time(watched.clock).to_string().into());
+        if let Some(total) = self.total {
+            tell("bytes_read", self.read.get().min(total).into());
+            tell("bytes", total.into());
+        }
+        if !self.stats {
+            return fields;
+        }
+        let gauges = watched.gauges;
+        tell("frontier", watched.frontier.map(|frontier| Time(frontier).to_string()).into());
+        tell("clicks", totals.clicks.into());
+        tell("duplicates", totals.duplicates.into());
+        tell("late", totals.late.into());
+        tell("rejected", totals.rejected.into());
+        tell("open_minutes", gauges.minutes.get().into());
+        tell("cells", gauges.cells.get().into());
+        tell("seen_clicks", gauges.seen_clicks.get().into());
+        tell("resident_bytes", resident_bytes().into());
+        if let Some(lag) = self.lag(watched) {
+            tell("records_behind", lag.records.into());
+            tell("ms_behind", lag.ms.into());
+        }
+        if let Some((name, held_ms)) = holder(watched, now) {
+            tell("held_by", name.into());
+            tell("held_ms", held_ms.into());
+        }
+        fields
+    }
+
+    /// How far it is behind the topics that it reads, if it is topics.
+    fn lag(&self, watched: &Watched<'_>) -> Option<Lag> {
+        let topics = self.topics.as_ref()?;
+        Some(topics.lag(watched.positions(), wall_ms()))
     }
 }
 
@@ -115,7 +160,7 @@ impl Watch for Progress {
                 Time(watched.clock)
             ));
         } else {
-            log::say(&self.line(watched, rate, now));
+            log::report(|| self.line(watched, rate, now), || self.fields(watched, rate, now));
         }
     }
 }
@@ -126,6 +171,11 @@ impl Drop for Progress {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Who holds the frontier, if it stands still for long enough to be told.
+fn holder(watched: &Watched<'_>, now: Millis) -> Option<(String, Millis)> {
+    watched.holder(now).filter(|(_, held_ms)| *held_ms >= HELD_MS)
 }
 
 fn bar_of(total: Option<u64>) -> ProgressBar {

@@ -185,6 +185,12 @@ impl Job {
         let job = Arc::new((self, plan));
         let shared = Arc::clone(&job);
         job.0.connecting.store(true, Ordering::Relaxed);
+        if let CommunicationConfig::Cluster { addresses, process, .. } = &config.communication {
+            log::say(&format!(
+                "process {process} waits until all {} of --hosts are connected",
+                addresses.len(),
+            ));
+        }
         let guards = timely::execute(config, move |worker| {
             let (job, plan) = &*shared;
             job.connecting.store(false, Ordering::Relaxed);

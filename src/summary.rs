@@ -8,6 +8,7 @@ use clicks_dataflows::time::{MINUTE_MS, Millis};
 use crate::commit::Tolls;
 use crate::duration::Duration;
 use crate::past::Past;
+use crate::plural::some;
 use crate::worker::Ended;
 
 /// How a run went.
@@ -45,8 +46,9 @@ impl Summary {
         let mut lines = vec![format!("job {job} {how}"), self.records()];
         let Tolls { rows: [counts, ranks, rejects], commits, .. } = &self.tolls;
         lines.push(format!(
-            "  {} rows: {counts} counts, {ranks} ranks, {rejects} rejects, in {commits} commits",
+            "  {} rows: {counts} counts, {ranks} ranks, {rejects} rejects, in {}",
             counts + ranks + rejects,
+            some(*commits, "commit"),
         ));
         let seconds = took_ms.max(1) as f64 / 1000.0;
         let clicks = self.totals.clicks - self.before.clicks;

@@ -56,7 +56,7 @@ struct Tail<'a> {
 struct Line {
     /// Without its LF.
     text: Vec<u8>,
-    /// None of the line that opens the job.
+    /// None of the line that opens the job, which the first one is if nothing was deleted.
     commit: Option<Commit>,
 }
 
@@ -116,7 +116,8 @@ impl Tail<'_> {
         self.lines += 1;
         let number = self.lines;
         if number == 1 {
-            return Ok(Some(Line { text, commit: None }));
+            let commit = serde_json::from_slice(&text).ok();
+            return Ok(Some(Line { text, commit }));
         }
         let commit: Commit = serde_json::from_slice(&text)
             .attempt(|| format!("line {number} of {} is no commit", self.logs.ledger_name()))?;

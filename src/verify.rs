@@ -16,19 +16,22 @@ use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::jobs::find_job;
 use crate::logs::Jobs;
+use crate::plural::some;
 
 mod chain;
 mod lists;
 mod recounted;
 mod row;
 mod rows;
+mod standing;
 #[cfg(test)]
 mod tests;
 
-use chain::{Chain, Standing};
+use chain::{Beginning, Chain};
 pub use recounted::Clicks;
 use row::Told;
 use rows::Rows;
+use standing::Standing;
 
 /// Faults that are told; the others are counted.
 const FAULTS_TOLD: usize = 20;
@@ -67,20 +70,26 @@ pub fn verify(
     let mut logs = results.open(&job)?;
     let mut faults = Faults::default();
     let mut chain = Chain::new(&job, logs.has_lengths());
-    let Some(opening) = chain.opening(&mut *logs, &mut faults)? else {
-        return Ok(Verified::new(job, Vec::new(), &faults));
-    };
-    let config = match Config::from_meaning(&opening.meaning, Path::new(&logs.ledger_name())) {
-        Ok(config) => config,
-        Err(error) => {
-            faults.add(format!("line 1 of the ledger: its meaning cannot be: {error}"));
-            return Ok(Verified::new(job, Vec::new(), &faults));
+    let begun = match chain.begin(&mut *logs, &mut faults)? {
+        Beginning::Opening(opening) => {
+            match Config::from_meaning(&opening.meaning, Path::new(&logs.ledger_name())) {
+                Ok(config) => Some((opening, config)),
+                Err(error) => {
+                    faults.add(format!("line 1 of the ledger: its meaning cannot be: {error}"));
+                    return Ok(Verified::new(job, Vec::new(), &faults));
+                }
+            }
         }
+        Beginning::Commit => None,
+        Beginning::Nothing => return Ok(Verified::new(job, logs.notes(), &faults)),
     };
-    let mut rows = Rows::new(&config.options);
-    while let Some(link) = chain.next(&mut *logs, config.options.refresh_ms, &mut faults)? {
+    let options = begun.as_ref().map(|(_, config)| &config.options);
+    let refresh_ms = options.map(|options| options.refresh_ms);
+    let mut rows = Rows::new(options);
+    while let Some(link) = chain.next(&mut *logs, refresh_ms, &mut faults)? {
         rows.check(&mut *logs, &link, &chain.standing().numbers, &mut faults)?;
     }
+    logs.strays().into_iter().for_each(|fault| faults.add(fault));
     logs.uncommitted()?.into_iter().for_each(|fault| faults.add(fault));
     let standing = chain.standing();
     let mut notes = Vec::new();
@@ -91,13 +100,20 @@ pub fn verify(
     notes.extend(logs.notes());
     notes.extend(rows.notes());
     let told = rows.told();
-    if faults.count == 0 && !told.has_lost_rows() {
-        lists::check(&told, &config.options, standing, &mut faults);
+    if let Some(options) = options
+        && faults.count == 0
+        && !told.has_lost_rows()
+    {
+        lists::check(&told, options, standing, &mut faults);
     }
     let mut verified = Verified::new(job, notes, &faults);
     verified.lines[0] += &summary(standing, &told, &faults);
     if let Some(input) = input {
-        match recounted::compare(input, &config, &opening, standing, &told) {
+        let Some((opening, config)) = &begun else {
+            verified.lines.push("no recount: the line that opens the job is gone".to_owned());
+            return Ok(verified);
+        };
+        match recounted::compare(input, config, opening, standing, &told) {
             Ok(compared) => verified.add(compared),
             // What is wrong with the ledger says more than what follows from it.
             Err(failure) if faults.count > 0 => {
@@ -165,10 +181,4 @@ impl Faults {
         let last = (more > 0).then(|| format!("  and {more} more"));
         self.first.iter().map(|fault| format!("  {fault}")).chain(last)
     }
-}
-
-/// `1 commit`, `2 commits`.
-fn some(count: impl TryInto<u64>, what: &str) -> String {
-    let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -3,7 +3,7 @@
 use clicks::worker::{monotonic_ms, wall_ms};
 use clicks_dataflows::time::Time;
 
-use crate::support::binary::{LIVELY, Place, click, is_closed, pause};
+use crate::support::binary::{LIVELY, Place, click, is_closed, pause, wait_for};
 
 #[test]
 fn a_follower_sees_lines_files_and_ends_of_lines_and_goes_on_where_it_was_stopped() {
@@ -95,5 +95,24 @@ fn a_click_is_told_soon_even_if_few_come() {
     }
     println!("told after {delays:?} ms");
     assert!(delays.iter().all(|delay| *delay <= PATIENCE * WITHIN_MS), "{delays:?} ms");
+    running.terminate();
+}
+
+/// To programs each line is an object, and progress has a field for each number.
+#[test]
+fn progress_is_told_to_programs_by_fields() {
+    let place = Place::new();
+    place.append("in/a.jsonl", click("ad1", "12:00:01") + "no click\n" + &click("ad1", "12:00:02"));
+    let follow = format!("run --input in --output out --job ads --follow {LIVELY}");
+    let running = place.start(&format!("{follow} --stats --log-format json"));
+    let said = wait_for("progress", || {
+        let said = running.stderr();
+        let whole = said.rsplit_once('\n')?.0.to_owned();
+        let mut lines = whole.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.find(|line: &serde_json::Value| line["records"] == 3)
+    });
+    assert_eq!((&said["level"], &said["message"]), (&"info".into(), &"progress".into()));
+    assert_eq!((&said["clicks"], &said["rejected"]), (&2.into(), &1.into()));
+    assert!(said["event_time"].as_str().unwrap().starts_with("2026-01-01T12:00:0"), "{said}");
     running.terminate();
 }

@@ -122,7 +122,8 @@ fn a_process_that_waits_for_others_can_be_stopped() {
         let hosts = two_hosts();
         let run = format!("run --input in --output out --job ads {hosts} --process {process}");
         let running = place.start(&run);
-        wait_for("it waits", || (!running.output().is_empty()).then_some(()));
+        let said = format!("process {process} waits until all 2 of --hosts are connected");
+        wait_for("it waits", || running.stderr().contains(&said).then_some(()));
         running.signal("TERM");
         running.end().with(0);
     }

@@ -39,7 +39,7 @@ fn two_processes_share_topics_and_survive_each_others_end() {
 fn what_one_process_cannot_read_ends_all() {
     let mut job = TopicJob::new(lively(), 2);
     let hosts = two_hosts();
-    job.feed();
+    job.append(0, clicks(8, &["12:00:01", "12:00:02", "12:30:00"]));
     job.append(1, clicks(9, &["12:00:01", "12:00:02", "12:30:00"]));
     let [first, second] = start_two(&job, &hosts);
     job.wait_for_all();

@@ -3,6 +3,7 @@
 
 use clicks_dataflows::time::Time;
 
+use crate::support::binary::wait_for;
 use crate::support::kafka::{TopicJob, clicks, create_results, lively, logged_clicks};
 use crate::support::run::Committed;
 use crate::support::script::{Item, Settings};
@@ -77,6 +78,19 @@ fn a_replay_between_offsets_is_told_to_its_end_and_closed() {
     job.place().succeed(&arguments);
     assert_eq!(job.place().rows("again"), rows);
     assert_eq!(job.place().bytes("out/again.ledger.jsonl"), ledger);
+}
+
+#[test]
+fn an_end_that_lies_beyond_the_records_is_waited_for_and_said_once() {
+    let mut job = TopicJob::new(lively(), 1);
+    job.append(0, clicks(1, &["12:00:00"]));
+    let running = job.place().start(&job.replay("--until 0=3 --output out --job again"));
+    let said = "--until 0=3: partition 0 of topic ";
+    wait_for("it waits", || running.stderr().contains(said).then_some(()));
+    job.append(0, clicks(1, &["12:00:01", "12:00:02", "12:00:03"]));
+    let ended = running.end().with(0);
+    assert_eq!(ended.stderr.matches("ends at offset 1: waiting until it").count(), 1);
+    assert_eq!(job.place().records("again"), 3);
 }
 
 /// A job that was stopped, and whose partitions slept and woke, is told again byte for byte up to

@@ -7,7 +7,7 @@ use rdkafka::producer::Producer;
 
 use crate::golden::shell::{Results, json};
 use crate::support::binary::{Place, wait_for};
-use crate::support::kafka::{self, Copy, Record, brokers};
+use crate::support::kafka::{self, Copy, Record, TopicJob, brokers, clicks, lively};
 
 /// A job with many partitions and windows, late clicks, copies and rejects.
 const GENERATED: &str = "--clicks 20000 --partitions 3 --ads 50 --duplicates 0.01 --late 0.01 \
@@ -213,6 +213,32 @@ fn a_row_in_another_partition_or_under_another_key_is_named() {
     let found = damaged(|copy| copy.ranks[0].key = Some(b"0|1|x".to_vec()));
     assert!(found.contains("it lies under key \"0|1|x\", and belongs under \"0|1|2026"), "{found}");
     assert!(found.contains(": 1 fault\n"), "{found}");
+}
+
+/// Rows stay where the number of partitions of their time has put them.
+#[test]
+fn partitions_may_be_added_to_topics_of_rows() {
+    let mut job = TopicJob::new(lively(), 1);
+    let minute = |minute: i32| {
+        let seconds = [0, 30, 59].map(|second| format!("12:{minute:02}:{second:02}"));
+        (0..30).flat_map(|ad| clicks(ad, &seconds.each_ref().map(String::as_str))).collect()
+    };
+    job.append(0, minute(0));
+    for partitions in [5, 6] {
+        let running = job.start();
+        job.wait_for_all();
+        running.terminate();
+        ["counts", "ranks"].iter().for_each(|log| job.topic(log).grow(partitions));
+        job.append(0, minute(partitions));
+    }
+    let running = job.start();
+    job.wait_for_all();
+    running.terminate();
+    let counts = kafka::committed(&job.topic("counts"));
+    assert!(counts.iter().all(|rows| !rows.is_empty()));
+    let words = format!("verify kafka: --job {} -b {}", job.name, brokers());
+    let found = Place::new().succeed(&words).stdout;
+    assert!(found.contains("ledger, digests and rows are right"), "{found}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Topics that no longer hold what a job needs: refused by name, and never skipped.
 
 use crate::support::binary::wait_for;
-use crate::support::kafka::{TopicJob, clicks, delete_records, delete_topic, lively};
+use crate::support::kafka::{TopicJob, clicks, delete_records, delete_topic, lively, rows};
 use crate::support::script::Settings;
 
 /// Records that the job has not read are gone.
@@ -228,6 +228,36 @@ fn a_start_that_is_refused_disturbs_nobody() {
     job.wait_for_all();
     running.terminate();
     job.assert_exact();
+}
+
+/// Without the line that opens the job nothing says where it began, or what it means: also of a
+/// ledger of which nothing is left it does not begin anew, and count everything again.
+#[test]
+fn a_job_whose_ledger_lost_its_first_lines_does_not_start() {
+    let mut job = fed();
+    let ledger = job.topic("ledger");
+    let rows = rows(&job.topic("counts")).len();
+    job.append(0, clicks(1, &["12:02:01"]));
+    let verify = format!("verify kafka: --job {} -b {}", job.name, ledger.brokers);
+    let tail = format!("tail kafka: counts --no-follow --job {} -b {}", job.name, ledger.brokers);
+    let end = ledger.ends()[0];
+    for (first, found) in [(2, "the ledger begins with commit "), (end, "the ledger is empty: ")] {
+        delete_records(&ledger, 0, first);
+        job.place().run(&job.arguments()).with(2).naming(&[
+            &format!("topic {} begins at offset {first}", ledger.name),
+            "the lines before it have been deleted, among them the one that opens the job",
+            "start a new job with --job",
+            "`clicks topics check`",
+        ]);
+        let verified = job.place().run(&verify).with(3).stdout;
+        assert!(verified.contains(found), "{verified}");
+        assert!(
+            verified.contains(&format!(".ledger begins at offset {first}: lines ")),
+            "{verified}"
+        );
+        let told = job.place().succeed(&tail).stdout.lines().count();
+        assert_eq!(told, if first < end { rows } else { 0 });
+    }
 }
 
 /// A job that has read and told four clicks of each of two partitions.

@@ -43,6 +43,8 @@ fn topics_are_made_once() {
     let asked = format!("--job {job} --input {input} --partitions 4 --result-partitions 3");
     let missing = [&input, &format!("{job}.counts")].map(|topic| format!("{topic}: missing"));
     assert_eq!(printed(&format!("topics check {asked}"), 3)[..2], missing);
+    let said = clicks(&format!("topics check {asked}")).stderr;
+    assert!(said.contains("missing: `clicks topics create` with the same options"), "{said}");
 
     let would = printed(&format!("topics create {asked} --dry-run"), 0);
     assert_eq!(would[0], format!("{input}: would be made, 4 partitions"));

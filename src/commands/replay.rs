@@ -14,7 +14,9 @@ use crate::commands::{config, stop_flag};
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::files::input::{Directory, End, Until};
+use crate::kafka::lookout::Place;
 use crate::kafka::source::InputTopics;
+use crate::log;
 use crate::past::Past;
 use crate::range::{Obeyed, Range};
 use crate::run::Job;
@@ -83,7 +85,14 @@ fn between(
                 Failure::refused(format!("--until: there is no partition {number}"))
             })?;
             check_order(range, *number, *offset)?;
-            ends.insert(place.clone(), *offset);
+            let end = ends.insert(place.clone(), *offset).unwrap_or(0);
+            if end < *offset {
+                let Place { topic, partition } = place;
+                log::say(&format!(
+                    "--until {number}={offset}: partition {partition} of topic {topic} ends at \
+                     offset {end}: waiting until it has come there",
+                ));
+            }
         }
     } else if replay.until == Position::Start {
         return Err(nothing_before());

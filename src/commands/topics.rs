@@ -15,6 +15,7 @@ use crate::kafka::checks::clicks_notes;
 use crate::kafka::client::Cluster;
 use crate::kafka::topics::{Holds, Wanted};
 use crate::log;
+use crate::plural::some;
 
 /// Makes topics, or compares them.
 ///
@@ -30,9 +31,7 @@ pub fn topics(command: &TopicsCommand) -> Result<ExitCode, Failure> {
         }
         TopicsCommand::Check(topics) => {
             let compared = Compared::new(topics)?;
-            for wanted in compared.wanted.iter().filter(|wanted| !compared.is_there(wanted)) {
-                println!("{}: missing", wanted.topic);
-            }
+            compared.say_missing();
             compared.compare()
         }
     }
@@ -70,6 +69,16 @@ impl Compared {
         self.there.contains_key(&wanted.topic)
     }
 
+    /// Says what is missing, and how it is made.
+    fn say_missing(&self) {
+        let missing: Vec<&Wanted> =
+            self.wanted.iter().filter(|wanted| !self.is_there(wanted)).collect();
+        missing.iter().for_each(|wanted| println!("{}: missing", wanted.topic));
+        if !missing.is_empty() {
+            log::say("to make what is missing: `clicks topics create` with the same options");
+        }
+    }
+
     /// Makes what is missing, in order, up to the first that cannot be made.
     fn create(&mut self, dry_run: bool) -> Result<(), Failure> {
         for wanted in &self.wanted {
@@ -79,7 +88,7 @@ impl Compared {
             let new = wanted.new_topic();
             self.admin.create(&new, dry_run)?;
             let verb = if dry_run { "would be made" } else { "made" };
-            println!("{}: {verb}, {}", wanted.topic, partitions(new.partitions as usize));
+            println!("{}: {verb}, {}", wanted.topic, some(new.partitions, "partition"));
             self.made.push(new.topic);
         }
         if !dry_run {
@@ -116,7 +125,7 @@ impl Compared {
             }
             wrong += usize::from(!differences.is_empty());
             if differences.is_empty() && !self.made.contains(topic) {
-                println!("{topic}: as it should be, {}", partitions(extent.partitions));
+                println!("{topic}: as it should be, {}", some(extent.partitions, "partition"));
             }
             if wanted.holds == Holds::Clicks {
                 // The times of its producers are told as a difference.
@@ -140,8 +149,4 @@ impl Compared {
 fn double(wanted: &[Wanted]) -> Option<&str> {
     let names: Vec<&str> = wanted.iter().map(|wanted| wanted.topic.as_str()).collect();
     names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)).map(|(_, name)| *name)
-}
-
-fn partitions(count: usize) -> String {
-    if count == 1 { "1 partition".to_owned() } else { format!("{count} partitions") }
 }

@@ -75,8 +75,12 @@ impl Cluster {
             };
             // What the client has to say is heard here.
             while client.poll(Duration::ZERO).is_some() {}
-            let said = client.context().last.lock().expect("nobody panics").take();
-            let failed = |why: &str| format!("cannot reach Kafka at {}: {why}", self.brokers());
+            let said = client.context().last.lock().expect("nobody panics").clone();
+            let failed = |why: &str| {
+                let brokers = self.brokers();
+                let why = why.strip_prefix(&format!("{brokers}: ")).unwrap_or(why);
+                format!("cannot reach Kafka at {brokers}: {why}")
+            };
             match said {
                 Some((code, why)) if is_final(code) => return Err(Failure::refused(failed(&why))),
                 Some((_, why)) if monotonic_ms() > until => return Err(Failure::new(failed(&why))),
@@ -121,12 +125,7 @@ impl Cluster {
         patience: Duration,
         attempt: impl FnOnce() -> String,
     ) -> Result<BTreeMap<String, u32>, Failure> {
-        let metadata = self.asked()?.fetch_metadata(None, patience).attempt(attempt)?;
-        let widths = metadata.topics().iter().map(|topic| {
-            let width = u32::try_from(topic.partitions().len()).unwrap_or(0);
-            (topic.name().to_owned(), width)
-        });
-        Ok(widths.collect())
+        Ok(widths(&self.asked()?.fetch_metadata(None, patience).attempt(attempt)?))
     }
 
     /// A consumer with these settings of ours.
@@ -191,6 +190,24 @@ impl Cluster {
     }
 }
 
+/// How many partitions each topic has.
+pub fn widths(metadata: &Metadata) -> BTreeMap<String, u32> {
+    let widths = metadata.topics().iter().map(|topic| {
+        let width = u32::try_from(topic.partitions().len()).unwrap_or(0);
+        (topic.name().to_owned(), width)
+    });
+    widths.collect()
+}
+
+/// What librdkafka says, without its names of threads, and of the address that is the first one.
+fn plain(said: &str) -> String {
+    let said = match said.strip_prefix("[thrd:").and_then(|said| said.split_once("]: ")) {
+        Some((_, said)) => said,
+        None => said,
+    };
+    said.replacen("/bootstrap: ", ": ", 1)
+}
+
 /// What a client has to say, and what became of what a producer sent.
 #[derive(Default)]
 pub struct Voice {
@@ -218,12 +235,12 @@ impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, _: &str, message: &str) {
         use RDKafkaLogLevel as Level;
         if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
-            HEALTH.lost(&without(&self.secrets, message));
+            HEALTH.lost(&without(&self.secrets, &plain(message)));
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let reason = without(&self.secrets, reason);
+        let reason = without(&self.secrets, &plain(reason));
         HEALTH.lost(&reason);
         let code = error.rdkafka_error_code();
         let mut last = self.last.lock().expect("nobody panics");
@@ -249,5 +266,18 @@ impl ProducerContext for Voice {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_without_names_of_threads() {
+        let said =
+            "[thrd:b:9092/bootstrap]: b:9092/bootstrap: Connect to ipv4#10.0.0.1:9092 failed";
+        assert_eq!(plain(said), "b:9092: Connect to ipv4#10.0.0.1:9092 failed");
+        assert_eq!(plain("1/1 brokers are down"), "1/1 brokers are down");
     }
 }

@@ -29,9 +29,17 @@ impl Lines {
     ///
     /// # Errors
     ///
-    /// When the topic cannot be read.
+    /// When the topic cannot be read, or its first lines are gone.
     pub fn open(cluster: &Cluster, topic: &str) -> Result<Lines, Failure> {
-        let (committed, _) = open(cluster, topic, Upto::Open, None)?;
+        let (committed, Span { first, .. }) = open(cluster, topic, Upto::Open, None)?;
+        if first > 0 {
+            return Err(Failure::refused(format!(
+                "topic {topic} begins at offset {first}: the lines before it have been deleted, \
+                 among them the one that opens the job, which cannot go on without it: start a new \
+                 job with --job; what is left can be read and verified, and `clicks topics check` \
+                 tells whether its retention is to blame",
+            )));
+        }
         Ok(Lines { cluster: cluster.clone(), committed })
     }
 
@@ -72,22 +80,30 @@ impl Iterator for Lines {
 pub fn last(cluster: &Cluster, topic: &str, upto: Upto) -> Result<Option<Vec<u8>>, Failure> {
     let mut span = 64;
     loop {
-        let (lines, whole) = open(cluster, topic, upto, Some(span))?;
+        let (lines, read) = open(cluster, topic, upto, Some(span))?;
         let last = lines.last().transpose()?;
-        if last.is_some() || whole {
+        if last.is_some() || read.next == read.first {
             return Ok(last);
         }
         span *= 8;
     }
 }
 
-/// Reads from `span` offsets before the end, or all; whether nothing precedes what is read.
+/// What is read of a topic.
+struct Span {
+    /// Its first offset.
+    first: u64,
+    /// The first that is read.
+    next: u64,
+}
+
+/// Reads from `span` offsets before the end, or all.
 fn open(
     cluster: &Cluster,
     topic: &str,
     upto: Upto,
     span: Option<u64>,
-) -> Result<(Committed, bool), Failure> {
+) -> Result<(Committed, Span), Failure> {
     let places = [Place { topic: topic.to_owned(), partition: 0 }];
     let reader = reader(cluster, &[topic], 1)?;
     let visible = |what| offsets(&reader, &places, what, cluster.brokers());
@@ -95,8 +111,8 @@ fn open(
         Upto::End => Ends::new(cluster).ends(&places)?,
         Upto::Open => visible(Offset::End)?,
     };
-    let (low, end) = (visible(Offset::Beginning)?[&places[0]], ends[&places[0]]);
-    let next = span.map_or(low, |span| low.max(end.saturating_sub(span)));
+    let (first, end) = (visible(Offset::Beginning)?[&places[0]], ends[&places[0]]);
+    let next = span.map_or(first, |span| first.max(end.saturating_sub(span)));
     let [place] = places;
-    Ok((Committed::open(&reader, place, next, end)?, next == low))
+    Ok((Committed::open(&reader, place, next, end)?, Span { first, next }))
 }

@@ -11,7 +11,7 @@ use clicks_dataflows::time::Epoch;
 use rdkafka::Offset;
 
 use crate::failure::Failure;
-use crate::kafka::client::{Cluster, Consumer, PATIENCE};
+use crate::kafka::client::{Cluster, Consumer, widths};
 use crate::kafka::committed::{Committed, Next, Taken, reader};
 use crate::kafka::ends::{Ends, offsets};
 use crate::kafka::lookout::Place;
@@ -39,8 +39,7 @@ pub struct JobTopics {
 impl JobTopics {
     /// How many partitions each topic has.
     fn widths(&self) -> Result<BTreeMap<String, u32>, Failure> {
-        let attempt = || format!("cannot reach Kafka at {}", self.cluster.brokers());
-        self.cluster.widths(PATIENCE, attempt)
+        Ok(widths(&self.cluster.reach()?))
     }
 }
 
@@ -82,18 +81,12 @@ impl Jobs for JobTopics {
             let places = [ledger.clone()];
             (ends.lows(&places)?[&ledger], ends.ends(&places)?[&ledger])
         };
-        if first > 0 {
-            return Err(Failure::new(format!(
-                "topic {} begins at offset {first}: the lines before it have been deleted, among \
-                 them the one that opens the job, without which nothing else can be read",
-                ledger.topic,
-            )));
-        }
         Ok(Box::new(LogTopics {
             cluster: &self.cluster,
             stop: &self.stop,
             job: job.to_owned(),
             ledger: Committed::open(&consumer, ledger, first, end)?,
+            first,
             is_at_end: false,
             seen: 0,
             partitions,
@@ -111,6 +104,8 @@ struct LogTopics<'a> {
     stop: &'a Arc<AtomicBool>,
     job: String,
     ledger: Committed,
+    /// The first offset of the ledger that is there.
+    first: u64,
     /// Whether all of the ledger was read that was there when it was opened.
     is_at_end: bool,
     /// How often the ledger was read further.
@@ -208,7 +203,7 @@ impl Logs for LogTopics<'_> {
 
     fn rows(&mut self, log: RowLog, commit: &Commit) -> Result<Rows<'_>, Failure> {
         let (epoch, owed, seen) = (commit.epoch.0, log.stated(commit), self.seen);
-        let mut asked = Asked { epoch, owed, seen };
+        let mut asked = Asked { commit: commit.commit, epoch, owed, seen };
         let merged = self.merged(log)?;
         Ok(Box::new(std::iter::from_fn(move || merged.next(&mut asked).transpose())))
     }
@@ -227,6 +222,16 @@ impl Logs for LogTopics<'_> {
 
     fn span(&self, log: RowLog, _: u64) -> String {
         format!("the rows of {}", log.name())
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let topic = &self.ledger.place().topic;
+        let note = |first| format!("  topic {topic} begins at offset {first}: lines were deleted");
+        Some(self.first).filter(|first| *first > 0).map(note).into_iter().collect()
+    }
+
+    fn strays(&self) -> Vec<String> {
+        self.logs.iter().flatten().flat_map(Merged::strays).collect()
     }
 
     /// A transaction commits rows and ledger together: rows that are there without it are wrong.

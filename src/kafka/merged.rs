@@ -22,6 +22,7 @@ use crate::kafka::committed::{Committed, Next, Taken};
 use crate::kafka::ends::Ends;
 use crate::kafka::lookout::Place;
 use crate::kafka::placed::{Order, Placed};
+use crate::kafka::widths::{Lying, Widths};
 use crate::logs::{Row, RowLog, epoch_of};
 
 /// After how long a partition that stands still before its end counts as held by a transaction.
@@ -30,6 +31,8 @@ const HELD_AFTER: Duration = Duration::from_secs(1);
 /// A commit whose rows are asked for.
 #[derive(Clone, Copy)]
 pub struct Asked {
+    /// Its number.
+    pub commit: u64,
     /// Its rows are of epochs up to this.
     pub epoch: Epoch,
     /// Its rows that were not handed over.
@@ -43,6 +46,7 @@ pub struct Merged {
     log: RowLog,
     partitions: Vec<Partition>,
     ends: Rc<Ends>,
+    widths: Widths,
     /// Up to which reading of the ledger the ends hold: all commits seen by then lie before them.
     hold_for: Option<u64>,
     /// Up to which epoch rows are passed over, if any are.
@@ -67,6 +71,8 @@ struct Partition {
 struct Head {
     offset: u64,
     order: Order,
+    /// What chooses its partition.
+    chooses: Option<String>,
     row: Row,
 }
 
@@ -94,6 +100,10 @@ impl Merged {
             log,
             partitions: partitions?,
             ends: Rc::clone(ends),
+            widths: Widths::new(
+                log.name(),
+                u32::try_from(places.len()).expect("partitions are few"),
+            ),
             hold_for: None,
             skip: None,
             stop: Arc::clone(stop),
@@ -122,6 +132,11 @@ impl Merged {
             };
             if self.skip.is_none_or(|skip| head.order.epoch > skip) {
                 asked.owed = asked.owed.saturating_sub(1);
+                if let Some(chooses) = &head.chooses {
+                    let partition = self.partitions[least].records.place().partition;
+                    let Asked { commit, .. } = *asked;
+                    self.widths.add(&Lying { commit, partition, offset: head.offset, chooses });
+                }
                 return Ok(Some(head.row));
             }
         }
@@ -135,13 +150,18 @@ impl Merged {
         self.partitions.iter().any(cut)
     }
 
+    /// The rows so far that lie in a partition where they do not belong, each in words.
+    pub fn strays(&self) -> Vec<String> {
+        self.widths.strays()
+    }
+
     /// Where the first row lies that no commit up to the `seen`th reading of the ledger has.
     ///
     /// # Errors
     ///
     /// When a partition cannot be read.
     pub fn left(&mut self, seen: u64) -> Result<Option<(u32, u64)>, Failure> {
-        self.show_all(Asked { epoch: 0, owed: 0, seen })?;
+        self.show_all(Asked { commit: 0, epoch: 0, owed: 0, seen })?;
         let mut heads = self.partitions.iter().filter_map(|partition| {
             let number = partition.records.place().partition;
             partition.head.as_ref().map(|head| (number, head.offset))
@@ -159,14 +179,13 @@ impl Merged {
     /// Lets each partition show its next row, if it has one of the commit; false if waiting was
     /// ended.
     fn show_all(&mut self, asked: Asked) -> Result<bool, Failure> {
-        let width = u32::try_from(self.partitions.len()).expect("partitions are few");
         for at in 0..self.partitions.len() {
             while self.partitions[at].head.is_none() {
                 if self.partitions[at].is_held()? && self.has_all(asked)? {
                     break;
                 }
                 match self.partitions[at].records.step()? {
-                    Next::Record(record) => self.partitions[at].show(self.log, record, width),
+                    Next::Record(record) => self.partitions[at].show(self.log, record),
                     Next::Wait if self.stop.load(Ordering::Relaxed) => return Ok(false),
                     Next::Wait => {}
                     Next::End if self.hold_for.is_none_or(|hold| hold < asked.seen) => {
@@ -212,18 +231,20 @@ impl Partition {
         Ok(self.records.ahead(|_| true)?.next().is_none())
     }
 
-    fn show(&mut self, log: RowLog, record: Taken, width: u32) {
+    fn show(&mut self, log: RowLog, record: Taken) {
         let Taken { offset, key, value: mut line } = record;
         let placed = Placed::of(log, &line, self.epoch);
         let number = self.records.place().partition;
         let fault = match line.contains(&b'\n') {
             true => Some("it holds several lines".to_owned()),
-            false => placed.fault(&key, (number, width)),
+            false => placed.fault(&key),
         };
         let misplaced = fault.map(|fault| format!("record {number}:{offset}: {fault}"));
         line.push(b'\n');
-        self.epoch = placed.order.epoch;
+        let order = placed.order.clone();
+        self.epoch = order.epoch;
         self.first.get_or_insert(self.epoch);
-        self.head = Some(Head { offset, order: placed.order, row: Row { line, misplaced } });
+        let chooses = if misplaced.is_none() { placed.chooses() } else { None };
+        self.head = Some(Head { offset, order, chooses, row: Row { line, misplaced } });
     }
 }

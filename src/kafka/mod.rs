@@ -34,3 +34,4 @@ pub mod source;
 mod times;
 pub mod topics;
 mod transaction;
+mod widths;

@@ -46,7 +46,7 @@ impl Topic {
         let brokers = cluster.brokers();
         let attempt = || format!("cannot look at topic {name} at {brokers}");
         let client = cluster.asked()?;
-        let metadata = client.fetch_metadata(Some(name), PATIENCE).attempt(attempt)?;
+        let metadata = cluster.reach()?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let partitions = found.map_or(0, |topic| topic.partitions().len());
         if partitions == 0 {

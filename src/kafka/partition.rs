@@ -2,8 +2,12 @@
 
 /// The partition of `key` among `count`.
 pub fn of_key(key: &[u8], count: u32) -> i32 {
-    let positive = murmur2(key) & 0x7fff_ffff;
-    i32::try_from(positive % count).expect("a count of partitions is small")
+    i32::try_from(hash(key) % count).expect("a count of partitions is small")
+}
+
+/// The number whose remainder is the partition of `key`.
+pub fn hash(key: &[u8]) -> u32 {
+    murmur2(key) & 0x7fff_ffff
 }
 
 /// Murmur2 with Kafka's seed: `org.apache.kafka.common.utils.Utils.murmur2`.

@@ -1,11 +1,11 @@
-//! Where a row belongs: its place among the rows of its log, its key, and its partition.
+//! Where a row belongs: its place among the rows of its log, its key, and what of that chooses its
+//! partition.
 
 use clicks_dataflows::click::AdId;
 use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::time::{Epoch, Minute};
 use clicks_dataflows::told::{CountRow, RankRow};
 
-use crate::kafka::partition;
 use crate::logs::{RowLog, epoch_of};
 
 /// Where a row stands in its log: by epoch, then in the order of the rows of an epoch.
@@ -49,20 +49,20 @@ impl Placed {
         }
     }
 
-    /// What is wrong with a row that lies under `key` in a partition of `width`.
-    pub fn fault(&self, key: &[u8], (lies, width): (u32, u32)) -> Option<String> {
-        let (right, chooses) = self.key.as_ref()?;
-        if key != right.as_bytes() {
+    /// What is wrong with a row that lies under `key`.
+    pub fn fault(&self, key: &[u8]) -> Option<String> {
+        let (right, _) = self.key.as_ref()?;
+        (key != right.as_bytes()).then(|| {
             let key = String::from_utf8_lossy(key);
-            return Some(format!("it lies under key {key:?}, and belongs under {right:?}"));
-        }
-        if right.is_empty() {
-            return None;
-        }
-        let belongs = partition::of_key(&right.as_bytes()[..*chooses], width);
-        (u32::try_from(belongs) != Ok(lies)).then(|| {
-            format!("{right:?} lies in partition {lies} of {width}, and belongs in {belongs}")
+            format!("it lies under key {key:?}, and belongs under {right:?}")
         })
+    }
+
+    /// What chooses its partition; none if that is not for a key to choose.
+    pub fn chooses(self) -> Option<String> {
+        let (mut key, chooses) = self.key?;
+        key.truncate(chooses);
+        (!key.is_empty()).then_some(key)
     }
 }
 
@@ -89,20 +89,19 @@ mod tests {
     const ROW: &[u8] = br#"{"ad_id":"a|b","minute":"2026-01-01T12:00:00Z","filter":1,"clicks":3,"was":2,"epoch":"2026-01-01T12:02:00Z","state":"correction"}"#;
 
     #[test]
-    fn a_row_lies_under_its_key_where_its_ad_belongs() {
+    fn a_row_lies_under_its_key_in_the_partition_of_its_ad() {
         let placed = Placed::of(RowLog::Counts, ROW, 0);
-        let key = b"a|b|2026-01-01T12:00:00Z|1";
-        let right = u32::try_from(partition::of_key(b"a|b", 7)).unwrap();
-        assert_eq!(placed.fault(key, (right, 7)), None);
-        assert!(placed.fault(key, (right + 1, 7)).unwrap().contains("belongs in"));
-        assert!(placed.fault(b"a|b", (right, 7)).unwrap().contains("belongs under"));
+        assert_eq!(placed.fault(b"a|b|2026-01-01T12:00:00Z|1"), None);
+        assert!(placed.fault(b"a|b").unwrap().contains("belongs under"));
+        assert_eq!(placed.chooses().unwrap(), "a|b");
     }
 
     #[test]
     fn what_is_no_row_stays_where_it_lies() {
         let placed = Placed::of(RowLog::Counts, b"{}", 5);
         assert_eq!(placed.order, Order { epoch: 5, among: Among::AsItLies });
-        assert_eq!(placed.fault(b"", (0, 7)), None);
+        assert_eq!(placed.fault(b""), None);
         assert!(placed.order < Placed::of(RowLog::Counts, ROW, 5).order);
+        assert_eq!(placed.chooses(), None);
     }
 }

@@ -1,15 +1,13 @@
 //! The ledger, line by line: whether each follows from the one before.
 
-use std::collections::BTreeMap;
-
-use clicks_dataflows::ledger::{Commit, Lengths, Mark, Opening, Position, Totals};
-use clicks_dataflows::time::{Epoch, Millis, Time};
+use clicks_dataflows::ledger::{Commit, Opening};
+use clicks_dataflows::time::{Epoch, Millis};
 
 use super::Faults;
+use super::standing::Standing;
 use crate::commit::sha256_hex;
 use crate::failure::Failure;
 use crate::logs::Logs;
-use crate::numbers::Numbers;
 
 /// A ledger that is being read.
 pub struct Chain {
@@ -20,29 +18,20 @@ pub struct Chain {
     /// The line before, its number, and the hash that the next commit must state.
     number: u64,
     hash: String,
+    /// The first line, if it is a commit.
+    first: Option<Vec<u8>>,
     /// Whether the line before is known to be changed, so that nothing can follow from it.
     broken: bool,
 }
 
-/// Where a job stands after its commits so far.
-#[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// The number of the last commit.
-    pub commits: u64,
-    /// Up to which everything is told.
-    pub epoch: Epoch,
-    /// Where each partition stands, by its number within the job.
-    pub positions: BTreeMap<u32, Position>,
-    /// All decisions, each with the number of its partition.
-    pub marks: Vec<(u32, Mark)>,
-    /// Which number a partition has.
-    pub numbers: Numbers,
-    /// The job's totals.
-    pub totals: Totals,
-    /// The lengths of its logs.
-    pub lengths: Lengths,
-    /// Whether its input is complete.
-    pub closed: bool,
+/// How a ledger begins.
+pub enum Beginning {
+    /// With the line that opens the job.
+    Opening(Opening),
+    /// With a commit: the lines before it are gone.
+    Commit,
+    /// With nothing that is known.
+    Nothing,
 }
 
 /// A commit as it follows from those before it.
@@ -64,29 +53,39 @@ impl Chain {
             standing: Standing::default(),
             number: 0,
             hash: String::new(),
+            first: None,
             broken: false,
         }
     }
 
-    /// The line that opens the job; without it nothing can be checked.
+    /// Reads the line that opens the job, or finds that it is gone.
     ///
     /// # Errors
     ///
     /// When the ledger cannot be read.
-    pub fn opening(
+    pub fn begin(
         &mut self,
         logs: &mut dyn Logs,
         faults: &mut Faults,
-    ) -> Result<Option<Opening>, Failure> {
-        let Some(line) = self.line(logs)? else {
+    ) -> Result<Beginning, Failure> {
+        let Some(line) = logs.next_line()? else {
             faults.add("the ledger is empty: no job was opened".to_owned());
-            return Ok(None);
+            return Ok(Beginning::Nothing);
         };
+        if let Ok(Commit { commit, .. }) = serde_json::from_slice(&line) {
+            faults.add(format!(
+                "the ledger begins with commit {commit}: what precedes it is gone, and cannot be \
+                 checked; without the line that opens the job, rows are held to their digests alone",
+            ));
+            self.first = Some(line);
+            return Ok(Beginning::Commit);
+        }
+        self.number = 1;
         let opening: Opening = match serde_json::from_slice(&line) {
             Ok(opening) => opening,
             Err(error) => {
                 faults.add(format!("line 1 of the ledger opens no job: {error}"));
-                return Ok(None);
+                return Ok(Beginning::Nothing);
             }
         };
         if opening.commit != 0 || opening.job != self.job || !is_canonical(&opening, &line) {
@@ -94,10 +93,11 @@ impl Chain {
         }
         self.hash = sha256_hex(&[&line]);
         self.standing.stand(&opening.positions);
-        Ok(Some(opening))
+        Ok(Beginning::Opening(opening))
     }
 
-    /// The next commit; lines that are none are told and passed over.
+    /// The next commit of a job with this refresh, if that is known; lines that are none are told
+    /// and passed over.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl Chain {
     pub fn next(
         &mut self,
         logs: &mut dyn Logs,
-        refresh_ms: Millis,
+        refresh_ms: Option<Millis>,
         faults: &mut Faults,
     ) -> Result<Option<Link>, Failure> {
         while let Some(line) = self.line(logs)? {
@@ -153,6 +153,10 @@ impl Chain {
         if commit.job != self.job {
             faults.add(format!("commit {number}: it is one of job {}", commit.job));
         }
+        if self.number == 1 {
+            // That nothing precedes it was told.
+            return number > 1;
+        }
         if number > before + 1 {
             if !self.broken || number > before + 2 {
                 let (first, last) = (before + 1, number - 1);
@@ -199,107 +203,12 @@ impl Chain {
 
     /// The next line, without its LF.
     fn line(&mut self, logs: &mut dyn Logs) -> Result<Option<Vec<u8>>, Failure> {
-        let line = logs.next_line()?;
+        let line = match self.first.take() {
+            Some(line) => Some(line),
+            None => logs.next_line()?,
+        };
         self.number += u64::from(line.is_some());
         Ok(line)
-    }
-}
-
-impl Standing {
-    /// Checks what must hold between this commit and the one before.
-    fn check(&self, commit: &Commit, torn: bool, refresh_ms: Millis, faults: &mut Faults) {
-        let number = commit.commit;
-        let mut fault = |what: String| faults.add(format!("commit {number}: {what}"));
-        if self.closed {
-            fault(format!("it follows commit {}, which closed the job", self.commits));
-        }
-        let (epoch, before) = (commit.epoch.0, self.epoch);
-        if !epoch.is_multiple_of(refresh_ms) {
-            fault(format!("its epoch {} is no multiple of the job's refresh", commit.epoch));
-        }
-        if epoch < before || (epoch == before && !commit.closed) {
-            fault(format!("its epoch {} is not after {}", commit.epoch, Time(before)));
-        }
-        let (old, new) = (self.totals, commit.totals);
-        if new.records != new.clicks + new.duplicates + new.rejected + new.skipped {
-            fault(format!(
-                "{} records are not {} clicks, {} duplicates, {} rejected and {} skipped",
-                new.records, new.clicks, new.duplicates, new.rejected, new.skipped,
-            ));
-        }
-        for (name, old, new) in [
-            ("records", old.records, new.records),
-            ("clicks", old.clicks, new.clicks),
-            ("duplicates", old.duplicates, new.duplicates),
-            ("rejected", old.rejected, new.rejected),
-            ("skipped", old.skipped, new.skipped),
-            ("late", old.late, new.late),
-        ] {
-            if new < old {
-                fault(format!("its total of {name} falls from {old} to {new}"));
-            }
-        }
-        let rejected = new.rejected.saturating_sub(old.rejected);
-        if !torn && rejected != commit.rejects {
-            fault(format!("{rejected} more are rejected, but it has {} rejects", commit.rejects));
-        }
-        self.check_places(commit, torn, refresh_ms, &mut fault);
-    }
-
-    /// Checks positions and marks.
-    fn check_places(
-        &self,
-        commit: &Commit,
-        torn: bool,
-        refresh_ms: Millis,
-        fault: &mut dyn FnMut(String),
-    ) {
-        let mut numbers = self.numbers.clone();
-        let mut reached = self.positions.clone();
-        for position in &commit.positions {
-            let partition = numbers.of(position.log.as_ref(), position.partition);
-            if let Some(before) = reached.insert(partition, position.clone())
-                && (before.offset > position.offset
-                    || before.clock > position.clock
-                    || before.name() != position.name())
-            {
-                fault(format!("the position of partition {partition} goes back"));
-            }
-        }
-        for mark in &commit.marks {
-            let number = numbers.of(mark.log.as_ref(), mark.partition);
-            let from = self.positions.get(&number).map_or(0, |p| p.offset);
-            let until = reached.get(&number).map_or(0, |p| p.offset);
-            let epoch = mark.clock.0 + refresh_ms;
-            let new = match mark.is_begin() {
-                true => !self.positions.contains_key(&number) && mark.offset <= until,
-                false => self.epoch < epoch && (from..until).contains(&mark.offset),
-            };
-            if !(new || torn) || epoch > commit.epoch.0 {
-                let Mark { partition, offset, .. } = mark;
-                fault(format!("its mark of {partition}:{offset} is of no record of it"));
-            }
-        }
-    }
-
-    fn follow(&mut self, commit: &Commit) {
-        self.commits = commit.commit;
-        self.epoch = self.epoch.max(commit.epoch.0);
-        self.stand(&commit.positions);
-        for mark in &commit.marks {
-            let partition = self.numbers.of(mark.log.as_ref(), mark.partition);
-            self.marks.push((partition, mark.clone()));
-        }
-        self.totals = commit.totals;
-        self.lengths = commit.lengths.unwrap_or(self.lengths);
-        self.closed |= commit.closed;
-    }
-
-    fn stand(&mut self, positions: &[Position]) {
-        for position in positions {
-            let number = self.numbers.of(position.log.as_ref(), position.partition);
-            self.positions.insert(number, position.clone());
-        }
     }
 }
 

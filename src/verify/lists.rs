@@ -16,8 +16,8 @@ use clicks_dataflows::time::Minute;
 use clicks_dataflows::told::RankedAd;
 
 use super::Faults;
-use super::chain::Standing;
 use super::row::Told;
+use super::standing::Standing;
 
 /// The ads of each minute with their clicks.
 type Minutes<'a> = BTreeMap<Minute, Vec<(&'a AdId, u64)>>;

@@ -14,14 +14,15 @@ use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Epoch, Minute, Time};
 use clicks_replay::recount::{Begin, Recount, Recounting};
 
-use super::chain::Standing;
+use super::Faults;
 use super::row::Told;
-use super::{Faults, some};
+use super::standing::Standing;
 use crate::config::Config;
 use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, DirectorySource, End};
 use crate::kafka::source::{InputTopics, TopicSource};
 use crate::logs::Missing;
+use crate::plural::some;
 use crate::source::{Piece, Poll, Source};
 
 /// Records taken of a partition at once.

@@ -1,7 +1,8 @@
 //! The rows of each commit: as many as it states, with its digest, each right and in order.
 //!
 //! Where the digest is not that of the rows, they are looked for elsewhere; where their log may
-//! rightly have lost some, the commit is passed over, and counted.
+//! rightly have lost some, the commit is passed over, and counted. Without the line that opens the
+//! job, number and digest are all that is known of them.
 
 use std::cmp::Ordering;
 
@@ -10,17 +11,19 @@ use clicks_dataflows::options::Options;
 use clicks_dataflows::time::{Epoch, Time};
 use clicks_dataflows::told::{CountRow, RankRow, RejectRow};
 
+use super::Faults;
 use super::chain::Link;
 use super::row::{self, Row, Told};
-use super::{Faults, some};
 use crate::commit::sha256_hex;
 use crate::failure::Failure;
 use crate::logs::{Logs, Missing, RowLog, epoch_of};
 use crate::numbers::Numbers;
+use crate::plural::some;
 
 /// The rows of a job, commit by commit.
 pub struct Rows<'a> {
-    options: &'a Options,
+    /// Those of the job, if they are known.
+    options: Option<&'a Options>,
     told: Told,
     /// Commits that cannot be checked, and up to which epoch.
     lost: (u64, Epoch),
@@ -43,8 +46,8 @@ struct Place<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The rows of a job that was opened.
-    pub fn new(options: &'a Options) -> Rows<'a> {
+    /// The rows of a job with these options, if they are known.
+    pub fn new(options: Option<&'a Options>) -> Rows<'a> {
         Rows { options, told: Told::default(), lost: (0, 0) }
     }
 
@@ -127,11 +130,13 @@ impl<'a> Rows<'a> {
 
     fn check_rows<R: Row>(&mut self, batch: &Batch, place: &Place<'_>, faults: &mut Faults) {
         // Rows of missing commits are told with these, but cannot be held against them.
-        for line in batch.bytes[..batch.own].split_inclusive(|byte| *byte == b'\n') {
+        let unchecked = if self.options.is_some() { batch.own } else { batch.bytes.len() };
+        for line in batch.bytes[..unchecked].split_inclusive(|byte| *byte == b'\n') {
             if let Ok(row) = row::read::<R>(line) {
                 row.tell(&mut self.told);
             }
         }
+        let Some(options) = self.options else { return };
         let mut last = None;
         for (line, number) in batch.lines().zip(1_u64..) {
             let row = match row::read::<R>(line) {
@@ -147,7 +152,7 @@ impl<'a> Rows<'a> {
                 continue;
             }
             let out_of_order = last.as_ref().is_some_and(|last| *last > key);
-            let fault = match row.fault(&self.told, self.options) {
+            let fault = match row.fault(&self.told, options) {
                 _ if out_of_order => Some(format!("it belongs before row {}", number - 1)),
                 _ if row.epoch() <= place.after || row.epoch() > place.commit.epoch.0 => {
                     let (epoch, after) = (Time(row.epoch()), Time(place.after));

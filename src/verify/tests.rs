@@ -235,7 +235,27 @@ fn a_missing_commit_is_named() {
     assert_eq!(found[1..], ["commit 2 is missing from the ledger: commit 3 follows 1"]);
     let found = damaged("ledger", |lines| drop(lines.remove(1)));
     assert_eq!(found[1..], ["commit 1 is missing from the ledger: commit 2 follows 0"]);
-    let found = damaged("ledger", |lines| drop(lines.remove(0)));
+}
+
+/// What is left is checked by all that does not rest on the line that opens the job.
+#[test]
+fn a_ledger_without_its_first_lines_is_checked_from_there_on() {
+    for gone in 1..=3 {
+        let cut = |lines: &mut Vec<String>| drop(lines.drain(..gone));
+        let found = damaged("ledger", cut);
+        let told = format!("the ledger begins with commit {gone}: what precedes it is gone");
+        assert!(found[1].starts_with(&told), "{found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
+    }
+    let found = damaged("ledger", |lines| {
+        lines.remove(0);
+        lines[1] = lines[1].replace("\"late\":1", "\"late\":0");
+    });
+    assert!(
+        found[2].starts_with("commit 3: its `previous` is not the hash of line 2"),
+        "{found:?}"
+    );
+    let found = damaged("ledger", |lines| lines[0] = "{}".to_owned());
     assert!(found[1].starts_with("line 1 of the ledger opens no job"), "{found:?}");
 }
 
