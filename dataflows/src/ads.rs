@@ -16,7 +16,6 @@
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
-use std::hint::black_box;
 
 use compact_str::CompactString;
 use hashbrown::HashTable;
@@ -122,31 +121,13 @@ impl Ads {
                 && known.bytes as usize == bytes
                 && (bytes <= HEAD_BYTES || self.long[name].as_bytes() == long)
         };
-        if let Some(name) = self.names.find(hash, same).copied() {
-            self.use_until(name, until);
-            return name;
+        if let Some(name) = self.names.find(hash, same) {
+            let known = &mut self.known[name.0 as usize];
+            known.until = known.until.max(until);
+            return *name;
         }
         let bytes = u32::try_from(bytes).expect("an id is short");
         self.add(Known { head, bytes, until }, hash, long)
-    }
-
-    /// The ad that `name` stands for is in use until `until` at least.
-    pub fn use_until(&mut self, name: Name, until: u64) {
-        let known = &mut self.known[name.0 as usize];
-        known.until = known.until.max(until);
-    }
-
-    /// Brings to the processor's cache what [`Ads::name`] is about to look at, for some tens of ads
-    /// by head and length; ids that are longer than their heads are passed over.
-    pub fn look_ahead(&self, ads: impl Iterator<Item = (Head, usize)>) {
-        let mut looked = 0;
-        for (head, bytes) in ads.filter(|(_, bytes)| *bytes <= HEAD_BYTES) {
-            self.names.find(hash(head, bytes, &[]), |name| {
-                looked ^= self.known[name.0 as usize].head[1];
-                false
-            });
-        }
-        black_box(looked);
     }
 
     /// The name of `id`, as [`Ads::name`] gives it.

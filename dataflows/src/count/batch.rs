@@ -112,36 +112,27 @@ impl CellBatcher {
     }
 }
 
-/// Cells whose ads are looked up ahead, so that their cache misses overlap.
-const AHEAD: usize = 32;
-
 impl Batcher<PackedCells> for CellBatcher {
     fn insert(&mut self, cells: &mut PackedCells) {
         let mut ads = self.ads.borrow_mut();
-        let mut last: Option<(Head, u32, Name)> = None;
-        for group in cells.rows().chunks(AHEAD) {
-            ads.look_ahead(group.iter().map(|cell| (cell.head, cell.ad_bytes as usize)));
-            for of_minute in group.chunk_by(|a, b| (a.epoch, a.minute) == (b.epoch, b.minute)) {
-                let PackedCell { epoch, minute, .. } = of_minute[0];
-                let waiting = self.waiting.entry(epoch).or_default();
-                let waiting = waiting.entry(Minute(minute)).or_default();
-                for cell in of_minute {
-                    let PackedCell { head, ad_bytes: id_bytes, place, clicks, .. } = *cell;
-                    let long = cells.text(cell);
-                    // The cells of an ad come one after the other.
-                    let known = last.filter(|(of, bytes, _)| {
-                        (*of, *bytes) == (head, id_bytes) && long.is_empty()
-                    });
-                    let name = match known {
-                        Some((_, _, name)) => {
-                            ads.use_until(name, minute.into());
-                            name
-                        }
-                        None => ads.name(head, id_bytes as usize, long, minute.into()),
-                    };
-                    last = Some((head, id_bytes, name));
-                    waiting.push(Added { head, id_bytes, name, place, clicks });
-                }
+        let together = |a: &PackedCell, b: &PackedCell| (a.epoch, a.minute) == (b.epoch, b.minute);
+        for of_minute in cells.rows().chunk_by(together) {
+            let PackedCell { epoch, minute, .. } = of_minute[0];
+            let waiting = self.waiting.entry(epoch).or_default();
+            let waiting = waiting.entry(Minute(minute)).or_default();
+            let mut last: Option<(Head, u32, Name)> = None;
+            for cell in of_minute {
+                let PackedCell { head, ad_bytes: id_bytes, place, clicks, .. } = *cell;
+                let long = cells.text(cell);
+                // The cells of an ad come one after the other.
+                let known = last
+                    .filter(|(of, bytes, _)| (*of, *bytes) == (head, id_bytes) && long.is_empty());
+                let name = known.map_or_else(
+                    || ads.name(head, id_bytes as usize, long, minute.into()),
+                    |(_, _, name)| name,
+                );
+                last = Some((head, id_bytes, name));
+                waiting.push(Added { head, id_bytes, name, place, clicks });
             }
         }
     }
