@@ -136,8 +136,7 @@ pub struct Closing {
 pub fn closings(decoded: &Arc<Decoded>, options: &Options) -> (Told, Vec<Closing>) {
     let (decoded, decoder, options) = (Arc::clone(decoded), decoder(), options.clone());
     let work = move |worker: &mut Worker| in_step(worker, &decoded, &decoder, &options);
-    let config = Config { communication: CommunicationConfig::Thread, ..Config::thread() };
-    let guards = timely::execute(config, work).expect("a thread can be started");
+    let guards = timely::execute(Config::thread(), work).expect("a thread can be started");
     let mut workers = guards.join().into_iter();
     workers.next().expect("there is a worker").expect("it does not fail")
 }

@@ -83,6 +83,24 @@ pub fn halves(number: u128) -> [u64; 2] {
     [(number >> 64) as u64, number as u64]
 }
 
+/// The number of which these are the upper and the lower half.
+pub fn whole([high, low]: [u64; 2]) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
+
+/// How two ids compare, by head and length; `long` compares them if both are longer than heads.
+pub(crate) fn order(
+    (head_a, bytes_a): (Head, u32),
+    (head_b, bytes_b): (Head, u32),
+    long: impl FnOnce() -> Ordering,
+) -> Ordering {
+    head_a.cmp(&head_b).then_with(|| match bytes_a.min(bytes_b) as usize > HEAD_BYTES {
+        true => long(),
+        // The shorter is where the longer begins, or has zeros there.
+        false => bytes_a.cmp(&bytes_b),
+    })
+}
+
 /// Stands for an ad within one [`Ads`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(pub u32);
@@ -158,11 +176,11 @@ impl Ads {
 
     /// The id that `name` stands for.
     pub fn id(&self, name: Name) -> AdId {
-        let Known { head: [high, low], bytes, .. } = self.known[name.0 as usize];
+        let Known { head, bytes, .. } = self.known[name.0 as usize];
         if bytes as usize > HEAD_BYTES {
             return AdId(CompactString::from(&*self.long[&name]));
         }
-        let head = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        let head = whole(head).to_be_bytes();
         let id = std::str::from_utf8(&head[..bytes as usize]).expect("an id is text");
         AdId(CompactString::from(id))
     }
@@ -175,12 +193,8 @@ impl Ads {
     /// How the ids that two names stand for compare.
     pub fn order(&self, a: Name, b: Name) -> Ordering {
         let (known_a, known_b) = (&self.known[a.0 as usize], &self.known[b.0 as usize]);
-        let by_head = known_a.head.cmp(&known_b.head);
-        by_head.then_with(|| match known_a.bytes.min(known_b.bytes) as usize > HEAD_BYTES {
-            true => self.long(a).cmp(self.long(b)),
-            // The shorter is where the longer begins, or has zeros there.
-            false => known_a.bytes.cmp(&known_b.bytes),
-        })
+        let by_long = || self.long(a).cmp(self.long(b));
+        order((known_a.head, known_a.bytes), (known_b.head, known_b.bytes), by_long)
     }
 
     /// Ads that have a name.

@@ -175,6 +175,20 @@ pub struct Totals {
     pub late: u64,
 }
 
+impl Totals {
+    /// Each total with its name, in the order of a ledger's line.
+    pub fn named(&self) -> [(&'static str, u64); 6] {
+        [
+            ("records", self.records),
+            ("clicks", self.clicks),
+            ("duplicates", self.duplicates),
+            ("rejected", self.rejected),
+            ("skipped", self.skipped),
+            ("late", self.late),
+        ]
+    }
+}
+
 /// Bytes of each result log that are committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lengths {

@@ -222,15 +222,8 @@ fn differences(
     for at in &recount.idle_marks {
         faults.add(format!("the mark of record {}:{} raises nothing", at.partition, at.offset));
     }
-    let (ledger, found) = (standing.totals, recount.totals);
-    for (name, told, found) in [
-        ("records", ledger.records, found.records),
-        ("clicks", ledger.clicks, found.clicks),
-        ("duplicates", ledger.duplicates, found.duplicates),
-        ("rejected", ledger.rejected, found.rejected),
-        ("skipped", ledger.skipped, found.skipped),
-        ("late", ledger.late, found.late),
-    ] {
+    let totals = standing.totals.named().into_iter().zip(recount.totals.named());
+    for ((name, told), (_, found)) in totals {
         if told != found {
             faults.add(format!("{name}: {told} in the ledger, {found} recounted"));
         }

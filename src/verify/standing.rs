@@ -57,14 +57,7 @@ impl Standing {
                 new.records, new.clicks, new.duplicates, new.rejected, new.skipped,
             ));
         }
-        for (name, old, new) in [
-            ("records", old.records, new.records),
-            ("clicks", old.clicks, new.clicks),
-            ("duplicates", old.duplicates, new.duplicates),
-            ("rejected", old.rejected, new.rejected),
-            ("skipped", old.skipped, new.skipped),
-            ("late", old.late, new.late),
-        ] {
+        for ((name, old), (_, new)) in old.named().into_iter().zip(new.named()) {
             if new < old {
                 fault(format!("its total of {name} falls from {old} to {new}"));
             }

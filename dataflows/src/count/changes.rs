@@ -46,8 +46,7 @@ impl PackedChange {
         (minute, filter): (Minute, FilterId),
         (was, clicks): (u64, u64),
     ) -> PackedChange {
-        let [high, low] = head.map(u128::from);
-        let id = (high << 64 | low).to_be_bytes();
+        let id = ads::whole(head).to_be_bytes();
         PackedChange { epoch, id, clicks, was, minute: minute.0, filter, text_at: 0, id_bytes }
     }
 
@@ -58,14 +57,8 @@ impl PackedChange {
 
     /// The order in which changes are told.
     fn order(&self, text: &[u8], other: &PackedChange, other_text: &[u8]) -> Ordering {
-        let head = |change: &PackedChange| u128::from_be_bytes(change.id);
-        let by_id = head(self).cmp(&head(other)).then_with(|| {
-            match self.is_long() && other.is_long() {
-                true => text.cmp(other_text),
-                // The shorter is where the longer begins, or has zeros there.
-                false => self.id_bytes.cmp(&other.id_bytes),
-            }
-        });
+        let id = |change: &PackedChange| (ads::head(&change.id), change.id_bytes);
+        let by_id = ads::order(id(self), id(other), || text.cmp(other_text));
         by_id.then_with(|| (self.minute, self.filter).cmp(&(other.minute, other.filter)))
     }
 }

@@ -63,8 +63,7 @@ pub enum Matching<'a> {
 impl PackedArrival {
     /// What makes two clicks the same; none for a click of its own.
     pub fn identity(&self) -> Option<u128> {
-        let [high, low] = self.identity;
-        (self.flags & OWN == 0).then_some(u128::from(high) << 64 | u128::from(low))
+        (self.flags & OWN == 0).then_some(ads::whole(self.identity))
     }
 
     /// Equal clicks meet on one worker; those of their own are spread.

@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-use crate::ads::{HEAD_BYTES, Head, fold, halves};
+use crate::ads::{HEAD_BYTES, Head, fold, halves, whole};
 use crate::hashes::used;
 
 /// An ad as a stage holds it: the head of its id, and its length; or, of an id that is longer, the
@@ -151,7 +151,6 @@ impl Sums {
     /// with the places of the sums, and decide nearly always.
     fn in_order(self, by_name: impl Fn(u32, u32) -> Ordering) -> Vec<Slot> {
         let taken = || self.slots.iter().filter(|slot| slot.clicks > 0);
-        let whole = |[high, low]: Head| u128::from(high) << 64 | u128::from(low);
         let first = taken().next().map_or(0, |slot| whole(slot.head));
         let differ = taken().fold(0, |differ, slot| differ | whole(slot.head) ^ first);
         let shared = differ.leading_zeros().min(64);
