@@ -12,7 +12,7 @@ use clicks_dataflows::decode::Decoder;
 use clicks_dataflows::faults::Faults;
 use clicks_dataflows::gauge::Gauges;
 use clicks_dataflows::graph::assemble;
-use clicks_dataflows::ingest::{Ingest, Record};
+use clicks_dataflows::ingest::{Beside, Ingest, Record};
 use clicks_dataflows::keep_first::seen::SeenClicks;
 use clicks_dataflows::keep_first::shelf::InMemory;
 use clicks_dataflows::options::Options;
@@ -194,11 +194,18 @@ fn push(
             user: None,
             ip: Some(IpAddr::V4(Ipv4Addr::from_bits(click.ip))),
             country: Some(Cow::Borrowed(&countries[click.country as usize])),
+            click_id: None,
             identity: Some(u128::from(high) << 64 | u128::from(low)),
             log_time: None,
         };
-        let record = Record { offset: *next, log_time: None, value: b"", bytes: 0 };
-        inlet.push_click(&seen, record, 0);
+        let record = Record {
+            offset: *next,
+            log_time: None,
+            value: b"",
+            bytes: 0,
+            beside: Beside::default(),
+        };
+        inlet.push_click((&seen, &Vec::new), record, 0);
         *next += 1;
     }
     inlet.read_to(*next, false, 0);

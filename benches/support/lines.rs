@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clicks::failure::Failure;
 use clicks::generate::{Generator, Plan};
 use clicks::source::{Piece, Poll, Polled, Source};
-use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ingest::{Beside, Record};
 use clicks_dataflows::ledger::Name;
 use clicks_dataflows::partition::Start;
 
@@ -188,7 +188,13 @@ fn names(discovered: &mut bool) -> Vec<Name> {
 }
 
 fn record(offset: u64, value: &[u8]) -> Piece<'_> {
-    Piece::Record(Record { offset, log_time: None, value, bytes: value.len() as u64 })
+    Piece::Record(Record {
+        offset,
+        log_time: None,
+        value,
+        bytes: value.len() as u64,
+        beside: Beside::default(),
+    })
 }
 
 fn polled(next: u64, finished: bool) -> Polled {

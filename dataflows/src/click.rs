@@ -88,6 +88,8 @@ pub struct ClickRef<'a> {
     pub ip: Option<IpAddr>,
     /// From which country.
     pub country: Option<Cow<'a, str>>,
+    /// The click's own id.
+    pub click_id: Option<Cow<'a, str>>,
     /// As that of [`Click`].
     pub identity: Option<u128>,
     /// The log time that the record itself states.
@@ -115,6 +117,7 @@ impl<'a> From<&'a Click> for ClickRef<'a> {
             user: click.user.as_deref().map(Cow::Borrowed),
             ip: click.ip,
             country: click.country.as_deref().map(Cow::Borrowed),
+            click_id: None,
             identity: click.identity,
             log_time: None,
         }

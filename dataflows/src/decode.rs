@@ -20,7 +20,8 @@ mod slots;
 mod token;
 mod value;
 
-use identity::{Form, Known, Part, Piece};
+pub use identity::Known;
+use identity::{Form, Part, Piece};
 pub use schema::{Fields, Format, Identity, Schema, SchemaError};
 use slots::Slots;
 use value::Value;
@@ -136,6 +137,30 @@ impl Decoder {
         }
     }
 
+    /// Whether all that makes two records the same click is in the fields of clicks.
+    pub fn identity_is_known(&self) -> bool {
+        !self.slots.identity.iter().any(|part| matches!(part, Part::Other(..)))
+    }
+
+    /// The click whose fields are `known`: the same as that of a record which holds them.
+    ///
+    /// # Panics
+    ///
+    /// Unless [`Decoder::identity_is_known`].
+    pub fn click_of<'a>(&self, known: &Known<'a>) -> ClickRef<'a> {
+        let identity = self.identity(known, &[]).expect("known fields are of their types");
+        ClickRef {
+            event_ms: known.event_ms,
+            ad: known.ad.into(),
+            user: known.user.map(Into::into),
+            ip: known.ip,
+            country: known.country.map(Into::into),
+            click_id: known.click_id.map(Into::into),
+            identity,
+            log_time: known.log_time,
+        }
+    }
+
     /// Reads a click by way of the `values` of all slots, none of which is there yet.
     fn read_by<'a>(
         &self,
@@ -161,7 +186,7 @@ impl Decoder {
             log_time,
         };
         let identity = self.identity(&known, values)?;
-        Ok(ClickRef { event_ms, ad, user, ip, country, identity, log_time })
+        Ok(ClickRef { event_ms, ad, user, ip, country, click_id, identity, log_time })
     }
 
     /// Finds the values of all slots.

@@ -38,6 +38,28 @@ pub struct Record<'a> {
     pub value: &'a [u8],
     /// Its whole length.
     pub bytes: u64,
+    /// What the log holds beside.
+    pub beside: Beside<'a>,
+}
+
+/// What a log holds beside the value of a record: nothing that is counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Beside<'a> {
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its headers, where they were asked for.
+    pub headers: &'a [Header<'a>],
+    /// Whether the value is a null, which is not the same as empty.
+    pub null: bool,
+}
+
+/// A header of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// What it is called.
+    pub key: &'a str,
+    /// What it says.
+    pub value: Option<&'a [u8]>,
 }
 
 /// The way into the graph for the partitions of one worker.
@@ -211,9 +233,15 @@ impl Inlet<'_> {
         self.partition.push(record, now, self.options, self.handles);
     }
 
-    /// Takes the next record, from a log that holds it as `click`; its value is only quoted.
-    pub fn push_click(&mut self, click: &ClickRef<'_>, record: Record<'_>, now: Millis) {
-        self.partition.take(Ok(click), record, now, self.options, self.handles);
+    /// Takes the next record, from a log that holds it as `click`; its value is not looked at, and
+    /// `quote` makes it where a reject is to hold it.
+    pub fn push_click(
+        &mut self,
+        (click, quote): (&ClickRef<'_>, &dyn Fn() -> Vec<u8>),
+        record: Record<'_>,
+        now: Millis,
+    ) {
+        self.partition.take((Ok(click), quote), record, now, self.options, self.handles);
     }
 
     /// Takes note that the partition has been read up to before `next`, its true end if `at_end`.

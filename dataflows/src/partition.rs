@@ -212,16 +212,18 @@ impl Partition {
         handles: &mut Handles,
     ) {
         let click = check_length(record.bytes).and_then(|()| self.decoder.read(record.value));
+        let quote = || record.value.to_vec();
         match click {
-            Ok(click) => self.take(Ok(&click), record, now, options, handles),
-            Err(refusal) => self.take(Err(refusal), record, now, options, handles),
+            Ok(click) => self.take((Ok(&click), &quote), record, now, options, handles),
+            Err(refusal) => self.take((Err(refusal), &quote), record, now, options, handles),
         }
     }
 
     /// Takes the next record, of which `click` has been read: moves the clock, finds its epoch.
+    /// `quote` makes its value.
     pub(crate) fn take(
         &mut self,
-        click: Result<&ClickRef<'_>, Refusal>,
+        (click, quote): (Result<&ClickRef<'_>, Refusal>, &dyn Fn() -> Vec<u8>),
         record: Record<'_>,
         now: Millis,
         options: &Options,
@@ -258,12 +260,14 @@ impl Partition {
             Ok(click) => {
                 self.reach = self.reach.max(click.event_ms);
                 match epoch > own {
-                    true => self.add_lifted(at, click, epoch, record.value, options),
+                    true => self.add_lifted(at, click, epoch, quote(), options),
                     false => self.add(at, click, epoch, options, handles),
                 }
             }
             Err(refusal) => {
-                let reject = Reject::new(at, refusal, record.value, record.bytes);
+                let quote = quote();
+                let bytes = record.bytes.max(quote.len() as u64);
+                let reject = Reject::new(at, refusal, &quote, bytes);
                 self.unsent.entries.push((Entry::Reject(reject), epoch, 1));
             }
         }
@@ -284,11 +288,11 @@ impl Partition {
         at: Coordinates,
         click: &ClickRef<'_>,
         epoch: Epoch,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         options: &Options,
     ) {
         let arrival = Arrival::new(at, click, options);
-        self.unsent.entries.push((Entry::Lifted(arrival, bytes.to_vec()), epoch, 1));
+        self.unsent.entries.push((Entry::Lifted(arrival, bytes), epoch, 1));
     }
 
     /// Adds a click to what is sent next.

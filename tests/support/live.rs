@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use clicks::failure::Failure;
 use clicks::source::{Piece, Poll, Polled, Source};
-use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ingest::{Beside, Record};
 use clicks_dataflows::ledger::Name;
 use clicks_dataflows::partition::Start;
 
@@ -129,7 +129,13 @@ impl Source for ScriptSource {
             let value = self.arrivals.lines[*at][offset].as_slice();
             if !value.is_empty() {
                 let (offset, bytes) = (offset as u64, value.len() as u64);
-                take(Piece::Record(Record { offset, log_time: None, value, bytes }));
+                take(Piece::Record(Record {
+                    offset,
+                    log_time: None,
+                    value,
+                    bytes,
+                    beside: Beside::default(),
+                }));
             }
         }
         *next = end.max(*next);

@@ -271,6 +271,7 @@ mod tests {
                     user: user.map(Into::into),
                     ip,
                     country: country.map(Into::into),
+                    click_id: None,
                     identity: None,
                     log_time: None,
                 };

@@ -20,7 +20,7 @@ use crate::decode::{Decoder, Schema};
 use crate::faults::Faults;
 use crate::filter::{Filter, Filters, Predicates};
 use crate::gauge::Gauges;
-use crate::ingest::Record;
+use crate::ingest::{Beside, Record};
 use crate::keep_first::seen::SeenClicks;
 use crate::keep_first::shelf::InMemory;
 use crate::match_filters::Cell;
@@ -52,6 +52,7 @@ impl Clicked {
             user: None,
             ip: None,
             country: self.country.map(Into::into),
+            click_id: None,
             identity: self.identity,
             log_time: None,
         }
@@ -156,8 +157,9 @@ fn work(worker: &mut Worker, partitions: &Partitions, options: &Options, all: &A
     ingest.close_spare();
     for partition in own() {
         for (offset, click) in (0..).zip(&partitions[partition as usize]) {
-            let record = Record { offset, log_time: None, value: b"", bytes: 0 };
-            ingest.inlet(partition).push_click(&click.seen(), record, 0);
+            let record =
+                Record { offset, log_time: None, value: b"", bytes: 0, beside: Beside::default() };
+            ingest.inlet(partition).push_click((&click.seen(), &Vec::new), record, 0);
             if offset % 1000 == 0 {
                 worker.step();
             }
