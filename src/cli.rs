@@ -4,6 +4,7 @@
 //! other.
 
 mod generate;
+mod raw;
 mod results;
 mod topics;
 mod value;
@@ -17,6 +18,7 @@ use clicks_dataflows::options::Engine;
 use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
+pub use raw::{ArchiveArgs, RawCat, RawCheck, RawCommand, RawList, RawPlace};
 pub use results::{Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
@@ -35,6 +37,9 @@ Examples:
   clicks topics create -b localhost:9092 --input clicks --job ads
   clicks run -b localhost:9092 --input kafka:clicks --output kafka: --job ads
                                                         the same from topic to topics
+  clicks archive -b localhost:9092 --input kafka:clicks --raw raw
+                                                        keep every record, in Parquet
+  clicks replay --raw raw --output results --job again  the same from there
   clicks config show > clicks.toml                      all settings, to start from
 
 Exit codes: 0 done, or stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage or configuration;
@@ -61,8 +66,18 @@ impl Cli {
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
         let cli = Cli::try_parse_from(args)?;
         match &cli.command {
-            Command::Run(run) => run.aggregate.cluster.check()?,
-            Command::Replay(replay) => replay.aggregate.cluster.check()?,
+            Command::Run(run) => {
+                run.aggregate.cluster.check()?;
+                if run.aggregate.input.is_empty() {
+                    return Err(missing("--input: what is to be aggregated"));
+                }
+            }
+            Command::Replay(replay) => {
+                replay.aggregate.cluster.check()?;
+                if replay.aggregate.input.is_empty() && replay.aggregate.raw.is_none() {
+                    return Err(missing("--input or --raw: what is to be replayed"));
+                }
+            }
             Command::Generate(generate) => generate.check()?,
             _ => {}
         }
@@ -92,6 +107,11 @@ pub enum Command {
     Tail(Tail),
     /// Check ledger, digests and rows of a job; with its input, recount it
     Verify(Verify),
+    /// Keep every record of a log in the raw log, in Parquet, each once
+    Archive(ArchiveArgs),
+    /// Look at the raw log
+    #[command(subcommand)]
+    Raw(RawCommand),
     /// Make the topics of a job, or check those that are there
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -146,8 +166,12 @@ pub struct KafkaArgs {
 pub struct Aggregate {
     /// The clicks: a directory with a file for each partition, or a topic as `kafka:TOPIC`, which
     /// may be repeated
-    #[arg(long, short, value_name = "DIR|kafka:TOPIC", required = true)]
+    #[arg(long, short, value_name = "DIR|kafka:TOPIC")]
     pub input: Vec<LogPlace>,
+
+    /// A raw log to read first, a directory or `s3://BUCKET/PREFIX`; topics go on where it ends
+    #[arg(long, value_name = "DIR|s3://...")]
+    pub raw: Option<String>,
 
     /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
     #[arg(long, short, value_name = "DIR|kafka:")]
@@ -218,6 +242,10 @@ pub struct Replay {
     /// Where to stop: `end` (as it is at the start), a time, or `PARTITION=OFFSET,...`
     #[arg(long, value_name = "POSITION", default_value = "end")]
     pub until: Position,
+
+    /// Topics of the raw log; without it, all that it has
+    #[arg(long, value_name = "NAME", requires = "raw", conflicts_with = "input")]
+    pub topic: Vec<String>,
 
     /// The job whose marks to obey, so that the same rows come out byte for byte
     #[arg(long, value_name = "RESULTS/JOB")]
@@ -295,6 +323,13 @@ pub struct Demo {
 pub enum ConfigCommand {
     /// Print every setting and filter with its origin, as a file for `--config`
     Show(ConfigArgs),
+}
+
+/// An argument that is missing.
+fn missing(what: &str) -> clap::Error {
+    use clap::CommandFactory;
+    let kind = clap::error::ErrorKind::MissingRequiredArgument;
+    Cli::command().error(kind, format!("missing {what}"))
 }
 
 /// A use that no single argument can refuse by itself.

@@ -2,12 +2,14 @@
 //!
 //! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`.
 
+pub mod archive;
 pub mod cli;
 pub mod commands;
 pub mod commit;
 pub mod config;
 pub mod demo;
 pub mod duration;
+pub mod failpoint;
 pub mod failure;
 pub mod files;
 pub mod generate;
@@ -21,6 +23,7 @@ pub mod past;
 pub mod plural;
 pub mod progress;
 pub mod range;
+pub mod raw;
 pub mod reader;
 pub mod run;
 pub mod sink;

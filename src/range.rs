@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use clicks_dataflows::clock::Clock;
 use clicks_dataflows::ledger::{Name, Position};
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::Epoch;
+use clicks_dataflows::time::{Epoch, Time};
 
 use crate::failure::Failure;
 use crate::past::Past;
@@ -14,6 +15,8 @@ use crate::past::Past;
 pub struct Range {
     /// Offsets at which partitions begin, as if the log began there.
     pub offsets: BTreeMap<u32, u64>,
+    /// The clocks before them, where a raw log has them.
+    pub clocks: BTreeMap<u32, Clock>,
     /// Each partition is read until its clock reaches this, and rows up to it are told.
     pub until: Option<Epoch>,
     /// The job whose marks and floors are obeyed.
@@ -70,7 +73,12 @@ impl Range {
         let position = Position::new(number, name, offset);
         match self.obeyed.as_ref().and_then(|obeyed| obeyed.clocks.get(&number)) {
             Some(known) => Position { clock: known.clock, jump: known.jump, ..position },
-            None => position,
+            None => match self.clocks.get(&number) {
+                Some(Clock { clock, jump }) => {
+                    Position { clock: Time(*clock), jump: jump.map(Time), ..position }
+                }
+                None => position,
+            },
         }
     }
 

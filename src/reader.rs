@@ -228,7 +228,11 @@ impl<'p> Reader<'p> {
                 inlet.push(record, now);
                 read += 1;
             }
-            Piece::Record(_) => {}
+            Piece::Click(known) if header.is_ok() => {
+                inlet.push_click((known.click, known.value), known.record, now);
+                read += 1;
+            }
+            Piece::Record(_) | Piece::Click(_) => {}
         })?;
         header.map_err(|error| Failure::refused(format!("{}: {error}", self.name(partition))))?;
         self.ingest.inlet(partition).read_to(polled.next, polled.poll == Poll::AtEnd, now);

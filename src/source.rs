@@ -1,5 +1,6 @@
 //! What the graph needs from an input: partitions of records, each read in the order of offsets.
 
+use clicks_dataflows::click::ClickRef;
 use clicks_dataflows::ingest::Record;
 use clicks_dataflows::ledger::Name;
 use clicks_dataflows::partition::Start;
@@ -70,6 +71,26 @@ pub enum Piece<'a> {
     Header(&'a [u8]),
     /// A record.
     Record(Record<'a>),
+    /// A record of which the log knows the click.
+    Click(Known<'a>),
+}
+
+/// A record whose click is known without its value.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// The record, its value empty.
+    pub record: Record<'a>,
+    /// The click that it is.
+    pub click: &'a ClickRef<'a>,
+    /// Makes its value.
+    pub value: &'a dyn Fn() -> Vec<u8>,
+}
+
+impl Piece<'_> {
+    /// Whether it is a record.
+    pub fn is_record(&self) -> bool {
+        !matches!(self, Piece::Header(_))
+    }
 }
 
 /// How far a partition has been read.

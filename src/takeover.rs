@@ -195,7 +195,7 @@ impl Job {
             };
             source.open(&name, &Start { partition: number, offset: at, ..Start::default() })?;
             let mut more = 0;
-            let mut count = |piece: Piece<'_>| more += u64::from(matches!(piece, Piece::Record(_)));
+            let mut count = |piece: Piece<'_>| more += u64::from(piece.is_record());
             while source.poll(number, BATCH, &mut count)?.poll == Poll::More {}
             if more > 0 {
                 return Err(self.grown(&format!("{name} has grown beyond line {at}")));

@@ -1,6 +1,6 @@
 //! Killed at every step of a start and of a commit, the shipped binary loses and doubles nothing.
 
-use clicks::kafka::failpoint::STEPS;
+use clicks::failpoint::STEPS;
 
 use crate::support::kafka::{TopicJob, clicks, lively, wait_for_stop};
 use crate::support::script::Settings;

@@ -215,6 +215,27 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// Bytes: `512MB`, `64MiB`, `100000`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = text[..text.len() - unit.len()].parse::<u64>();
+    let units = [
+        ("", 1),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+    ];
+    let factor = units.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    let bytes = number.ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
+    match bytes {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => Err("bytes are a number above 0 with KB, MB, GB, KiB, MiB or GiB: 512MB".to_owned()),
+    }
+}
+
 /// The address of a process.
 pub(super) fn host(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {

@@ -1,8 +1,10 @@
 //! What each verb does, between the command line and the parts that do the work.
 
+pub mod archive;
 pub mod demo;
 pub mod generate;
 mod places;
+pub mod raw;
 pub mod replay;
 pub mod results;
 pub mod run;
@@ -42,6 +44,8 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut command, "clicks", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Archive(archive) => archive::archive(&archive),
+        Command::Raw(command) => raw::raw(&command),
         Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),

@@ -9,7 +9,7 @@ use clicks_dataflows::time::{MINUTE_MS, Minute, Time};
 
 use crate::cli::{JobLocation, Position, Replay};
 use crate::commands::places::Places;
-use crate::commands::run::{Clicks, bytes, check_topics, drive, progress};
+use crate::commands::run::{Clicks, bytes, check_topics, drive, progress, progress_of};
 use crate::commands::{config, stop_flag};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -19,6 +19,7 @@ use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::past::Past;
 use crate::range::{Obeyed, Range};
+use crate::raw::RawLog;
 use crate::run::Job;
 
 /// Aggregates a directory or topics again, between two positions.
@@ -30,7 +31,7 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
     let aggregate = &replay.aggregate;
     let config = config(&aggregate.config)?;
     let places = Places::new(&config);
-    let clicks = Clicks::new(&aggregate.input, &config, &places)?;
+    let clicks = Clicks::new(aggregate, &replay.topic, (&config, &places))?;
     let results = places.results(&aggregate.output, &config.job, clicks.topics())?;
     let stop = stop_flag()?;
     check_topics(aggregate, &config, &places, &clicks)?;
@@ -44,6 +45,10 @@ pub fn replay(replay: &Replay) -> Result<ExitCode, Failure> {
         Clicks::Topics(topics) => {
             let topics = between(topics, &mut range, replay, &config)?;
             (topics.input(), progress(aggregate, None, Gauge::default()).behind(&topics))
+        }
+        Clicks::Raw(raw) => {
+            let raw = within(raw, &mut range, replay, &config)?;
+            (raw.input(), progress_of(&raw, aggregate))
         }
     };
     let mut job = Job { stop, ..Job::new(&config, input, results)? };
@@ -106,6 +111,51 @@ fn between(
         range.offsets = numbered.iter().map(|(number, place)| (*number, offset(place))).collect();
     }
     Ok(InputTopics { ends: Some(ends), ..topics.clone() })
+}
+
+/// The raw log between the positions of a replay, and the topics after it as they are now.
+fn within(
+    raw: &RawLog,
+    range: &mut Range,
+    replay: &Replay,
+    config: &Config,
+) -> Result<RawLog, Failure> {
+    let mut names: Vec<Name> = raw.partitions().keys().cloned().collect();
+    if let Some(topics) = raw.then() {
+        names.extend(topics.names()?);
+        names.sort();
+        names.dedup();
+    }
+    let positions = range.first_positions(names, &mut |_| Ok(0))?;
+    let mut raw = raw.clone();
+    match &replay.until {
+        Position::Offsets(offsets) => {
+            for (number, until) in offsets {
+                let position = positions.get(number).ok_or_else(|| {
+                    Failure::refused(format!("--until: there is no partition {number}"))
+                })?;
+                check_order(range, *number, *until)?;
+                raw.ends.insert(position.name(), *until);
+            }
+        }
+        Position::Start => return Err(nothing_before()),
+        Position::Time(_) | Position::End => {}
+    }
+    raw.end_topics();
+    if let Position::Time(Time(from)) = replay.from {
+        let options = &config.options;
+        let longest = u64::from(options.window_max()) * MINUTE_MS;
+        let time = Minute::of(from).start().saturating_sub(longest);
+        let found = raw.at_time(time, options)?;
+        for (number, position) in &positions {
+            let Some(facts) = found.get(&position.name()) else { continue };
+            range.offsets.insert(*number, facts.first);
+            if facts.mapping.has_clocks_of(options) {
+                range.clocks.insert(*number, facts.clocks.0);
+            }
+        }
+    }
+    Ok(raw)
 }
 
 fn check_order(range: &Range, number: u32, until: u64) -> Result<(), Failure> {

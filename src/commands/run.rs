@@ -20,6 +20,7 @@ use crate::kafka::results::{LOGS, topic};
 use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::progress::Progress;
+use crate::raw::RawLog;
 use crate::run::Job;
 use crate::worker::monotonic_ms;
 
@@ -31,7 +32,7 @@ use crate::worker::monotonic_ms;
 pub fn run(run: &Run) -> Result<ExitCode, Failure> {
     let config = config(&run.aggregate.config)?;
     let places = Places::new(&config);
-    let clicks = Clicks::new(&run.aggregate.input, &config, &places)?;
+    let clicks = Clicks::new(&run.aggregate, &[], (&config, &places))?;
     let results = places.results(&run.aggregate.output, &config.job, clicks.topics())?;
     let stop = stop_flag()?;
     check_topics(&run.aggregate, &config, &places, &clicks)?;
@@ -44,6 +45,7 @@ pub fn run(run: &Run) -> Result<ExitCode, Failure> {
         Clicks::Topics(topics) => {
             (topics.input(), progress(&run.aggregate, None, Gauge::default()).behind(topics))
         }
+        Clicks::Raw(raw) => (raw.input(), progress_of(raw, &run.aggregate)),
     };
     let job = Job { stop, ..Job::new(&config, input, results)? };
     drive(job, &run.aggregate, progress)
@@ -55,16 +57,27 @@ pub(super) enum Clicks {
     Files(Directory),
     /// Topics.
     Topics(InputTopics),
+    /// A raw log, and perhaps topics that go on from it.
+    Raw(RawLog),
 }
 
 impl Clicks {
-    /// What `--input` names.
+    /// What `--input` and `--raw` name; of a raw log without input only `kept`, or all.
     pub(super) fn new(
-        input: &[LogPlace],
-        config: &Config,
-        places: &Places<'_>,
+        Aggregate { input, raw, .. }: &Aggregate,
+        kept: &[String],
+        (config, places): (&Config, &Places<'_>),
     ) -> Result<Clicks, Failure> {
-        if let [LogPlace::Directory(path)] = input {
+        if let (Some(root), []) = (raw, &input[..]) {
+            return Ok(Clicks::Raw(RawLog::open(root, kept, None, config)?));
+        }
+        if let [LogPlace::Directory(path)] = &input[..] {
+            if raw.is_some() {
+                return Err(Failure::refused(format!(
+                    "--input {}: what goes on from a raw log is a topic",
+                    path.display(),
+                )));
+            }
             return Ok(Clicks::Files(Directory::new(path.clone(), &config.schema)));
         }
         let topics = topics(input)?;
@@ -73,7 +86,11 @@ impl Clicks {
                 "input.columns: a topic has no header, so name its columns",
             ));
         }
-        Ok(Clicks::Topics(InputTopics::new(places.cluster()?, &topics, &config.job)))
+        let topics = InputTopics::new(places.cluster()?, &topics, &config.job);
+        match raw {
+            Some(root) => Ok(Clicks::Raw(RawLog::open(root, kept, Some(topics), config)?)),
+            None => Ok(Clicks::Topics(topics)),
+        }
     }
 
     /// The topics among them.
@@ -81,6 +98,7 @@ impl Clicks {
         match self {
             Clicks::Files(_) => &[],
             Clicks::Topics(topics) => topics.lookout.topics(),
+            Clicks::Raw(raw) => raw.then().map_or(&[], |topics| topics.lookout.topics()),
         }
     }
 }
@@ -111,6 +129,15 @@ pub(super) fn check_topics(
 /// Bytes of the input; an input that is not there is wrong usage.
 pub(super) fn bytes(input: &Directory) -> Result<u64, Failure> {
     input.bytes().map_err(Failure::as_refused)
+}
+
+/// What a terminal shows of a raw log, and of what goes on from it.
+pub(super) fn progress_of(raw: &RawLog, aggregate: &Aggregate) -> Progress {
+    let progress = progress(aggregate, Some(raw.bytes()), raw.read.clone());
+    match raw.then() {
+        Some(topics) => progress.behind(topics),
+        None => progress,
+    }
 }
 
 /// What a terminal shows of it.

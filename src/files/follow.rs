@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clicks_dataflows::click::RECORD_BYTES_MAX;
 use clicks_dataflows::gauge::Gauge;
-use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ingest::{Beside, Record};
 use flate2::read::MultiGzDecoder;
 
 use crate::failure::{Attempt, Failure};
@@ -171,7 +171,13 @@ impl LineFile {
             take(Piece::Header(value));
             self.header = false;
         } else if bytes > 0 {
-            let record = Record { offset: self.next, log_time: None, value, bytes };
+            let record = Record {
+                offset: self.next,
+                log_time: None,
+                value,
+                bytes,
+                beside: Beside::default(),
+            };
             take(Piece::Record(record));
         }
         self.next += 1;

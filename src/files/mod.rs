@@ -6,3 +6,4 @@ pub mod input;
 pub mod logs;
 pub mod results;
 pub mod shelf;
+pub mod unlinked;

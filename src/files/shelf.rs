@@ -14,16 +14,16 @@
 //! it is and where it stands: what the disk lost or mixed up is an error, and no wrong answer.
 
 use std::cell::RefCell;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process;
 use std::rc::Rc;
 
 use clicks_dataflows::keep_first::shelf::{Row, Shelf};
 
 use crate::failure::{Attempt, Failure};
+use crate::files::unlinked::unlinked;
 
 /// Bytes of an identity.
 const IDENTITY_BYTES: usize = 16;
@@ -47,28 +47,13 @@ impl FileShelf {
     ///
     /// When the directory takes no file, or its files cannot be unlinked while they are open.
     pub fn open(directory: &Path) -> Result<FileShelf, Failure> {
-        let (path, file) = create(directory)
+        let file = unlinked(directory)
             .attempt(|| format!("cannot keep seen clicks in {}", directory.display()))?;
-        fs::remove_file(&path)
-            .attempt(|| format!("cannot unlink {} while it is open", path.display()))?;
         let directory = directory.to_owned();
         Ok(FileShelf {
             disk: Rc::new(Disk { file, directory, blocks: RefCell::default() }),
             rows: 0,
         })
-    }
-}
-
-/// A new file, under a name that nobody has.
-fn create(directory: &Path) -> io::Result<(PathBuf, File)> {
-    let mut number = 0_u64;
-    loop {
-        let path = directory.join(format!(".clicks-seen-{}-{number}", process::id()));
-        let mut options = OpenOptions::new();
-        match options.read(true).write(true).create_new(true).mode(0o600).open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
-            opened => return opened.map(|file| (path, file)),
-        }
     }
 }
 

@@ -186,7 +186,8 @@ impl Committed {
         let (mut failed, mut next) = (None, self.next);
         let waiting = &mut self.waiting;
         let taken = self.queue.take(BATCH, patience, &mut |fetched| match fetched {
-            Fetched::Record { offset, key, value, .. } => {
+            Fetched::Record { offset, value, beside, .. } => {
+                let key = beside.key.unwrap_or_default();
                 waiting.push_back(Taken { offset, key: key.to_vec(), value: value.to_vec() });
                 next = next.max(offset + 1);
             }

@@ -6,11 +6,12 @@
 
 #![expect(unsafe_code, reason = "librdkafka's batch call; see the invariants of `Queue`")]
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::ptr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use clicks_dataflows::ingest::{Beside, Header};
 use clicks_dataflows::time::Millis;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::Consumer as _;
@@ -28,10 +29,10 @@ pub enum Fetched<'a> {
         offset: u64,
         /// When the log took it, or the producer made it; absent if nobody says.
         time: Option<Millis>,
-        /// Its key; nothing if it has none.
-        key: &'a [u8],
         /// What it holds; nothing if it is a tombstone.
         value: &'a [u8],
+        /// Its key, its headers where they were asked for, and whether it is a tombstone.
+        beside: Beside<'a>,
     },
     /// Nothing lies before this offset that has not been handed over, and nothing at it yet.
     End(u64),
@@ -45,6 +46,8 @@ pub enum Fetched<'a> {
 /// before `take` returns, so that no slice outlives its record.
 pub struct Queue {
     queue: *mut sys::rd_kafka_queue_t,
+    /// Whether headers are handed over.
+    headers: bool,
     batch: Vec<*mut sys::rd_kafka_message_t>,
     topic: String,
     partition: i32,
@@ -80,6 +83,7 @@ impl Queue {
         }
         let queue = Queue {
             queue,
+            headers: false,
             batch: Vec::new(),
             topic: topic.to_owned(),
             partition,
@@ -91,6 +95,13 @@ impl Queue {
         start.add_partition_offset(topic, partition, Offset::Offset(offset)).attempt(attempt)?;
         consumer.incremental_assign(&start).attempt(attempt)?;
         Ok(queue)
+    }
+
+    /// Hands over headers too.
+    #[must_use]
+    pub fn with_headers(mut self) -> Queue {
+        self.headers = true;
+        self
     }
 
     /// Hands over at most `limit` records, waiting at most `patience` for the first; returns how
@@ -116,7 +127,8 @@ impl Queue {
         for record in &self.batch[..taken] {
             // SAFETY: the first `taken` pointers are records of ours, each destroyed once.
             unsafe {
-                take(fetched(*record));
+                let headers = if self.headers { headers(*record) } else { Vec::new() };
+                take(fetched(*record, &headers));
                 sys::rd_kafka_message_destroy(*record);
             }
         }
@@ -140,7 +152,10 @@ impl Drop for Queue {
 /// # Safety
 ///
 /// `record` points to a record that outlives the result.
-unsafe fn fetched<'a>(record: *mut sys::rd_kafka_message_t) -> Fetched<'a> {
+unsafe fn fetched<'a>(
+    record: *mut sys::rd_kafka_message_t,
+    headers: &'a [Header<'a>],
+) -> Fetched<'a> {
     // SAFETY: as the caller promises; places and lengths are of the same record.
     unsafe {
         let offset = u64::try_from((*record).offset).unwrap_or(0);
@@ -149,17 +164,49 @@ unsafe fn fetched<'a>(record: *mut sys::rd_kafka_message_t) -> Fetched<'a> {
             RDKafkaErrorCode::PartitionEOF => return Fetched::End(offset),
             error => return Fetched::Error(error),
         }
-        let key = bytes((*record).key.cast(), (*record).key_len);
+        let key =
+            (!(*record).key.is_null()).then(|| bytes((*record).key.cast(), (*record).key_len));
+        let null = (*record).payload.is_null();
         let value = bytes((*record).payload.cast(), (*record).len);
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         let time = sys::rd_kafka_message_timestamp(record, &mut kind);
         Fetched::Record {
             offset,
             time: Millis::try_from(time).ok().filter(|time| *time > 0),
-            key,
             value,
+            beside: Beside { key, headers, null },
         }
     }
+}
+
+/// The headers of `record`, in their order; a key that is not UTF-8 is cut before the first byte
+/// that is none.
+///
+/// # Safety
+///
+/// `record` points to a record that outlives the result.
+unsafe fn headers<'a>(record: *mut sys::rd_kafka_message_t) -> Vec<Header<'a>> {
+    let mut found = Vec::new();
+    // SAFETY: as the caller promises; names and values are of the same record.
+    unsafe {
+        let mut all = ptr::null_mut();
+        let code = sys::rd_kafka_message_headers(record, &mut all);
+        if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return found;
+        }
+        for at in 0.. {
+            let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+            let code = sys::rd_kafka_header_get_all(all, at, &mut name, &mut value, &mut length);
+            if code != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+                break;
+            }
+            let key = CStr::from_ptr(name).to_bytes();
+            let key = key.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+            let value = (!value.is_null()).then(|| bytes(value.cast(), length));
+            found.push(Header { key, value });
+        }
+    }
+    found
 }
 
 /// The bytes at `start`; nothing if there is no such place.

@@ -16,7 +16,6 @@ pub mod client;
 mod committed;
 mod consumer;
 mod ends;
-pub mod failpoint;
 mod fetch;
 mod health;
 mod ledger;

@@ -1,8 +1,8 @@
 //! A job's results as topics: `JOB.counts`, `JOB.ranks`, `JOB.rejects` and `JOB.ledger`.
 
+use crate::failpoint::reach;
 use crate::failure::{Attempt, Failure};
 use crate::kafka::client::{Cluster, PATIENCE};
-use crate::kafka::failpoint::reach;
 use crate::kafka::ledger::Lines;
 use crate::kafka::sink::TopicSink;
 use crate::kafka::transaction::Transactions;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clicks_dataflows::ledger::{Commit, Lengths, Position};
 
+use crate::failpoint::reach;
 use crate::failure::Failure;
-use crate::kafka::failpoint::reach;
 use crate::kafka::transaction::{Pending, Place, Transactions};
 use crate::log;
 use crate::past::Past;

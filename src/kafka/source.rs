@@ -41,6 +41,8 @@ pub struct InputTopics {
     pub job: String,
     /// Where each partition ends, if it ends.
     pub ends: Option<BTreeMap<Place, u64>>,
+    /// Whether headers are read.
+    pub headers: bool,
 }
 
 impl InputTopics {
@@ -51,6 +53,7 @@ impl InputTopics {
             lookout: Lookout::new(cluster, topics),
             job: job.to_owned(),
             ends: None,
+            headers: false,
         }
     }
 
@@ -229,6 +232,7 @@ impl Source for TopicSource {
         let partitions = self.topics.lookout.extents()?.len();
         let consumer = self.consumer(partitions)?;
         let queue = Queue::open(&consumer, &place.topic, place.partition, offset)?;
+        let queue = if self.topics.headers { queue.with_headers() } else { queue };
         let until = self.topics.ends.as_ref().map(|ends| ends.get(&place).copied().unwrap_or(0));
         let taken = self.topics.lookout.begun();
         self.open.insert(partition, Open { queue, place, next: offset, committed, until, taken });
@@ -254,9 +258,9 @@ impl Source for TopicSource {
         let (mut next, mut failed) = (open.next, None);
         let until = open.until.unwrap_or(u64::MAX);
         open.queue.take(limit, Duration::ZERO, &mut |fetched| match fetched {
-            Fetched::Record { offset, time, value, .. } if offset < until => {
+            Fetched::Record { offset, time, value, beside } if offset < until => {
                 let bytes = value.len() as u64;
-                take(Piece::Record(Record { offset, log_time: time, value, bytes }));
+                take(Piece::Record(Record { offset, log_time: time, value, bytes, beside }));
                 next = offset + 1;
             }
             Fetched::Record { .. } => next = until,

@@ -26,9 +26,9 @@ use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata};
 use rdkafka::producer::Producer as _;
 
 use crate::commit::sha256_hex;
+use crate::failpoint::reach;
 use crate::failure::Failure;
 use crate::kafka::client::{Cluster, Producer};
-use crate::kafka::failpoint::reach;
 use crate::kafka::health::HEALTH;
 use crate::kafka::results::{self, Topics};
 use crate::kafka::times::{TRANSACTION, Times};

@@ -12,9 +12,10 @@ use super::call::{CALL, Call, again};
 use super::course::Course;
 use super::stop::Stop;
 use super::{Pending, Place, Transactions};
-use crate::kafka::failpoint::reach;
+use crate::failpoint;
+use crate::failpoint::reach;
+use crate::kafka::partition;
 use crate::kafka::results::Topics;
-use crate::kafka::{failpoint, partition};
 use crate::sink::Lines;
 use crate::worker::monotonic_ms;
 

@@ -1,0 +1,118 @@
+//! Which segments there are.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use super::error::RawError;
+use super::layout::{Partition, Place};
+use super::segment::{Footer, Segment, TAIL_BYTES};
+use super::store::Store;
+
+/// The segments of a raw log, by partition, in the order of their offsets.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Of each partition.
+    pub partitions: BTreeMap<Partition, Vec<Listed>>,
+    /// Files that are no segments.
+    pub foreign: Vec<Path>,
+}
+
+/// A segment that is there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Which it is.
+    pub place: Place,
+    /// Bytes of its file.
+    pub size: u64,
+}
+
+impl Catalog {
+    /// The segments in `store`, of all topics or of one.
+    ///
+    /// Files and directories whose names begin with `_` or `.` are passed over, as others do.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not tell.
+    pub fn read(store: &Store, topic: Option<&str>) -> Result<Catalog, RawError> {
+        let under = topic.map(|topic| Path::from_iter([format!("topic={topic}")]));
+        Ok(Catalog::of(store.list(under.as_ref())?))
+    }
+
+    fn of(files: Vec<ObjectMeta>) -> Catalog {
+        let mut catalog = Catalog::default();
+        let hidden = |path: &Path| path.parts().any(|part| part.as_ref().starts_with(['_', '.']));
+        for file in files.into_iter().filter(|file| !hidden(&file.location)) {
+            match Place::of(&file.location) {
+                Some(place) => {
+                    let segments = catalog.partitions.entry(place.partition.clone()).or_default();
+                    segments.push(Listed { place, size: file.size });
+                }
+                None => catalog.foreign.push(file.location),
+            }
+        }
+        for segments in catalog.partitions.values_mut() {
+            segments.sort_by_key(|listed| (listed.place.first, listed.place.hour));
+        }
+        catalog.foreign.sort();
+        catalog
+    }
+
+    /// Refuses files that do not belong there.
+    ///
+    /// # Errors
+    ///
+    /// Names a foreign file, or two segments that begin at one offset.
+    pub fn check(&self, store: &Store) -> Result<(), RawError> {
+        if let Some(path) = self.foreign.first() {
+            return Err(RawError::Place(format!(
+                "{} is no segment: move it away, or put a `_` before its name",
+                store.name(path),
+            )));
+        }
+        for pair in self.partitions.values().flat_map(|segments| segments.windows(2)) {
+            let [one, other] = pair else { continue };
+            if one.place.first == other.place.first {
+                return Err(RawError::Place(format!(
+                    "{} and {} begin at the same offset: `clicks raw check` says which is right",
+                    store.name(&one.place.path()),
+                    store.name(&other.place.path()),
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The topics, by name.
+    pub fn topics(&self) -> Vec<&str> {
+        let mut topics: Vec<&str> = self.partitions.keys().map(|p| p.topic.as_str()).collect();
+        topics.dedup();
+        topics
+    }
+}
+
+impl Listed {
+    /// What its footer says.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is damaged.
+    pub fn open(&self, store: &Store) -> Result<Segment, RawError> {
+        let path = self.place.path();
+        let read = |bytes: u64| store.range(&path, self.size.saturating_sub(bytes)..self.size);
+        let footer = |tail: &Bytes| Segment::of(self, tail, &store.name(&path));
+        match footer(&read(TAIL_BYTES)?)? {
+            Footer::Whole(segment) => Ok(*segment),
+            Footer::Needs(bytes) => match footer(&read(bytes)?)? {
+                Footer::Whole(segment) => Ok(*segment),
+                Footer::Needs(bytes) => Err(RawError::damaged(
+                    store.name(&path),
+                    format!("its footer would have more than {bytes} bytes"),
+                )),
+            },
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Records of a log into the raw log, each once.
+//!
+//! ```text
+//! source ─▶ a segment of each partition, in a file without a name ─▶ sealed ─▶ put, if not there
+//!              ▲                                                        │
+//!              └──────────── where the last segment ended ◀── raw log ◀─┘
+//! ```
+//!
+//! Where it goes on is what the raw log holds, and nothing else: whatever dies, what was not put is
+//! read again. A segment is put under a name that follows from its first offset, and never over
+//! another: of two archivers that write one by mistake, the second finds it there and begins anew
+//! from what it finds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clicks_dataflows::decode::Decoder;
+use clicks_dataflows::ledger::Name;
+use clicks_dataflows::options::Options;
+use clicks_dataflows::partition::Start;
+use clicks_dataflows::time::{Millis, Time};
+use clicks_replay::raw::{self, Catalog, Facts, Listed, Mapping, Store};
+
+use crate::failure::Failure;
+use crate::log;
+use crate::plural::some;
+use crate::raw::failed;
+use crate::run::MakeSource;
+use crate::source::Source;
+
+mod partition;
+
+use partition::{Filled, Partition};
+
+/// How long it waits where nothing is to be read.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often it looks for new partitions.
+const DISCOVER_EVERY_MS: Millis = 5000;
+
+/// An archive that is to be kept.
+pub struct Archive {
+    /// Where segments go.
+    pub store: Store,
+    /// Makes a source of the log.
+    pub source: MakeSource,
+    /// Whether the log ends.
+    pub ends: bool,
+    /// What the log is called, where names of partitions do not say it.
+    pub topic: String,
+    /// Decodes records of a partition that has no header.
+    pub decoder: Decoder,
+    /// Of which clocks depend on `ahead_max` and `jump_max`.
+    pub options: Options,
+    /// Format and fields.
+    pub mapping: Mapping,
+    /// When segments end.
+    pub roll: Roll,
+    /// Where segments are while they are filled.
+    pub spool: PathBuf,
+    /// Set when the program is to stop.
+    pub stop: Arc<AtomicBool>,
+    /// A monotonic clock in milliseconds.
+    pub now: fn() -> Millis,
+}
+
+/// When segments end.
+#[derive(Clone, Copy, Debug)]
+pub struct Roll {
+    /// So long after its first record was read.
+    pub after_ms: Millis,
+    /// When it has so many bytes.
+    pub bytes: u64,
+}
+
+/// What was archived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Archived {
+    /// Segments.
+    pub segments: u64,
+    /// Records.
+    pub records: u64,
+    /// Bytes of their values.
+    pub bytes: u64,
+    /// Bytes of segments.
+    pub stored: u64,
+}
+
+/// How a round ended.
+enum Round {
+    /// As it was to.
+    Done,
+    /// Somebody else writes to the raw log.
+    Overtaken,
+}
+
+impl Archive {
+    /// Archives until the log ends, or the program is to stop.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read, segments cannot be written, or records between what is archived
+    /// and what the log still has are lost.
+    pub fn run(&self) -> Result<Archived, Failure> {
+        let mut archived = Archived::default();
+        loop {
+            let mut running = Running::new(self)?;
+            match running.run(&mut archived)? {
+                Round::Done => return Ok(archived),
+                Round::Overtaken => {}
+            }
+        }
+    }
+}
+
+/// An archive, from what the raw log holds.
+struct Running<'a> {
+    archive: &'a Archive,
+    source: Box<dyn Source>,
+    /// The last segment of each partition that the raw log has.
+    lasts: BTreeMap<Name, Facts>,
+    partitions: BTreeMap<u32, Partition>,
+    known: BTreeMap<Name, u32>,
+    discovered_at: Option<Millis>,
+}
+
+impl<'a> Running<'a> {
+    fn new(archive: &'a Archive) -> Result<Running<'a>, Failure> {
+        let source = (archive.source)();
+        let mut running = Running {
+            archive,
+            source,
+            lasts: BTreeMap::new(),
+            partitions: BTreeMap::new(),
+            known: BTreeMap::new(),
+            discovered_at: None,
+        };
+        running.look_back()?;
+        Ok(running)
+    }
+
+    /// Finds where the raw log ends.
+    fn look_back(&mut self) -> Result<(), Failure> {
+        let Archive { store, topic, .. } = self.archive;
+        let catalog = Catalog::read(store, Some(topic)).map_err(failed)?;
+        catalog.check(store).map_err(failed)?;
+        let lasts = catalog.partitions.values().filter_map(|segments| segments.last().cloned());
+        let lasts = store.each(lasts.collect(), |store, last: Listed| last.open(store));
+        for segment in lasts.map_err(failed)? {
+            let facts = segment.facts;
+            let name = match &facts.file {
+                Some(file) => Name::File(file.clone()),
+                None => Name::Partition { log: None, partition: facts.partition },
+            };
+            self.known.insert(name.clone(), facts.partition);
+            self.lasts.insert(name, facts);
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, archived: &mut Archived) -> Result<Round, Failure> {
+        loop {
+            let stopping = self.archive.stop.load(Ordering::Relaxed);
+            let now = (self.archive.now)();
+            if self
+                .discovered_at
+                .is_none_or(|at| !self.archive.ends && now >= at + DISCOVER_EVERY_MS)
+            {
+                self.discovered_at = Some(now);
+                self.discover()?;
+            }
+            let mut read = false;
+            let numbers: Vec<u32> = self.partitions.keys().copied().collect();
+            for number in numbers {
+                let partition = self.partitions.get_mut(&number).expect("it is open");
+                if !stopping && !partition.ended {
+                    read |= partition.read(&mut *self.source, now)?;
+                }
+                partition.roll(&self.archive.roll, stopping, now)?;
+                for filled in std::mem::take(&mut partition.filled) {
+                    match self.put(filled)? {
+                        Some(put) => archived.add(&put),
+                        None => return Ok(Round::Overtaken),
+                    }
+                }
+            }
+            let ended = self.partitions.values().all(|partition| partition.ended);
+            if stopping || self.archive.ends && ended {
+                return Ok(Round::Done);
+            }
+            if !read {
+                std::thread::sleep(PATIENCE);
+            }
+        }
+    }
+
+    /// Opens partitions that have appeared, each after what the raw log has of it.
+    fn discover(&mut self) -> Result<(), Failure> {
+        let names = self.source.discover()?;
+        for name in names {
+            let number = self.number(&name);
+            let last = self.lasts.get(&name);
+            let first = self.source.first(&name)?;
+            let next = last.map_or(first, |facts| facts.last + 1);
+            if first > next {
+                return Err(Failure::refused(format!(
+                    "{name} of {}: {} has it up to offset {next}, but its first is {first} now: \
+                     offsets {next} to {} have been deleted and were never archived. Archive to \
+                     another place to go on without them, and keep records of the topic longer \
+                     (retention.ms) than the archive may be away",
+                    self.archive.topic,
+                    self.archive.store.root(),
+                    first - 1,
+                )));
+            }
+            let start = Start { partition: number, offset: next, ..Start::default() };
+            self.source.open(&name, &start)?;
+            let partition = Partition::new(self.archive, (&name, number), next, last);
+            self.partitions.insert(number, partition);
+            self.known.insert(name, number);
+        }
+        Ok(())
+    }
+
+    /// The number under which a partition is archived: a topic's own; of files, in their order.
+    fn number(&self, name: &Name) -> u32 {
+        match name {
+            Name::Partition { partition, .. } => *partition,
+            Name::File(_) => self
+                .known
+                .get(name)
+                .copied()
+                .unwrap_or_else(|| self.known.values().max().map_or(0, |greatest| greatest + 1)),
+        }
+    }
+
+    /// Puts a segment into the store; none if another is there.
+    fn put(&mut self, filled: Filled) -> Result<Option<Archived>, Failure> {
+        let Filled { file, facts } = filled;
+        let store = &self.archive.store;
+        let path = facts.place().path();
+        let name = store.name(&path);
+        let mut segment = partition::whole(file, &self.archive.spool)?;
+        raw::seal(&mut segment, &name).map_err(failed)?;
+        crate::failpoint::reach("segment-sealed");
+        let stored = segment.len() as u64;
+        let put = store.put_new(&path, segment.into()).map_err(failed)?;
+        crate::failpoint::reach("segment-put");
+        if !put {
+            log::say(&format!(
+                "{name} is there already: another archiver writes here too, which costs work and \
+                 no record; going on after what is there",
+            ));
+            return Ok(None);
+        }
+        log::say(&format!(
+            "{}: offsets {} to {}, {} in {} bytes{}",
+            name,
+            facts.first,
+            facts.last,
+            some(facts.records, "record"),
+            stored,
+            facts.click_times.map_or(String::new(), |(_, last)| format!(", up to {}", Time(last))),
+        ));
+        crate::failpoint::reach("segment-known");
+        let (records, bytes) = (facts.records, facts.bytes);
+        Ok(Some(Archived { segments: 1, records, bytes, stored }))
+    }
+}
+
+impl Archived {
+    fn add(&mut self, other: &Archived) {
+        self.segments += other.segments;
+        self.records += other.records;
+        self.bytes += other.bytes;
+        self.stored += other.stored;
+    }
+}
