@@ -55,6 +55,8 @@ mod partitions;
 mod retention;
 // Tombstones, giants, holes and strange log times.
 mod odd_records;
+// A topic in the raw log, each record once; history, then live.
+mod archived;
 // A topic's past, told again: by times, by offsets, by marks.
 mod replays;
 // Several processes over topics.

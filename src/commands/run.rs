@@ -58,7 +58,7 @@ pub(super) enum Clicks {
     /// Topics.
     Topics(InputTopics),
     /// A raw log, and perhaps topics that go on from it.
-    Raw(RawLog),
+    Raw(Box<RawLog>),
 }
 
 impl Clicks {
@@ -69,7 +69,8 @@ impl Clicks {
         (config, places): (&Config, &Places<'_>),
     ) -> Result<Clicks, Failure> {
         if let (Some(root), []) = (raw, &input[..]) {
-            return Ok(Clicks::Raw(RawLog::open(root, kept, None, config)?));
+            let raw = RawLog::open(root, kept, None, config)?;
+            return Ok(Clicks::Raw(Box::new(raw)));
         }
         if let [LogPlace::Directory(path)] = &input[..] {
             if raw.is_some() {
@@ -88,7 +89,10 @@ impl Clicks {
         }
         let topics = InputTopics::new(places.cluster()?, &topics, &config.job);
         match raw {
-            Some(root) => Ok(Clicks::Raw(RawLog::open(root, kept, Some(topics), config)?)),
+            Some(root) => {
+                let raw = RawLog::open(root, kept, Some(topics), config)?;
+                Ok(Clicks::Raw(Box::new(raw)))
+            }
             None => Ok(Clicks::Topics(topics)),
         }
     }

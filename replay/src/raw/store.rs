@@ -18,7 +18,7 @@ use url::Url;
 use super::error::RawError;
 
 /// A request that takes longer than this has failed, and is made again.
-const REQUEST_MAX: Duration = Duration::from_mins(10);
+const REQUEST_MAX: Duration = Duration::from_secs(600);
 
 /// A place of segments. Calls wait for their answer; [`Store::fetch`] does not.
 #[derive(Clone)]
