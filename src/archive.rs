@@ -13,8 +13,9 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use clicks_dataflows::decode::Decoder;
@@ -61,6 +62,8 @@ pub struct Archive {
     pub roll: Roll,
     /// Where segments are while they are filled.
     pub spool: PathBuf,
+    /// Threads, which share the partitions.
+    pub workers: u32,
     /// Set when the program is to stop.
     pub stop: Arc<AtomicBool>,
     /// A monotonic clock in milliseconds.
@@ -105,13 +108,58 @@ impl Archive {
     /// When the log cannot be read, segments cannot be written, or records between what is archived
     /// and what the log still has are lost.
     pub fn run(&self) -> Result<Archived, Failure> {
+        let numbers = Numbers::default();
+        let ended: Vec<_> = thread::scope(|scope| {
+            let work = |worker| {
+                let numbers = &numbers;
+                scope.spawn(move || self.work(worker, numbers))
+            };
+            let workers: Vec<_> = (0..self.workers).map(work).collect();
+            workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect()
+        });
+        let mut archived = Archived::default();
+        for ended in ended {
+            archived.add(&ended?);
+        }
+        Ok(archived)
+    }
+
+    /// What one thread does: its share of the partitions.
+    fn work(&self, worker: u32, numbers: &Numbers) -> Result<Archived, Failure> {
         let mut archived = Archived::default();
         loop {
-            let mut running = Running::new(self)?;
-            match running.run(&mut archived)? {
-                Round::Done => return Ok(archived),
-                Round::Overtaken => {}
+            let round = Running::new(self, worker, numbers)
+                .and_then(|mut running| running.run(&mut archived));
+            match round {
+                Ok(Round::Done) => return Ok(archived),
+                Ok(Round::Overtaken) => {}
+                Err(failure) => {
+                    // The others put what they have, and end too.
+                    self.stop.store(true, Ordering::Relaxed);
+                    return Err(failure);
+                }
             }
+        }
+    }
+}
+
+/// The numbers of partitions, which all threads share.
+#[derive(Default)]
+struct Numbers(Mutex<BTreeMap<Name, u32>>);
+
+impl Numbers {
+    /// Takes note of a number that the raw log has.
+    fn know(&self, name: &Name, number: u32) {
+        self.0.lock().expect("no worker panics").insert(name.clone(), number);
+    }
+
+    /// The number under which a partition is archived: a topic's own; of files, the next.
+    fn of(&self, name: &Name) -> u32 {
+        let mut known = self.0.lock().expect("no worker panics");
+        let next = known.values().max().map_or(0, |greatest| greatest + 1);
+        match name {
+            Name::Partition { partition, .. } => *partition,
+            Name::File(_) => *known.entry(name.clone()).or_insert(next),
         }
     }
 }
@@ -119,23 +167,29 @@ impl Archive {
 /// An archive, from what the raw log holds.
 struct Running<'a> {
     archive: &'a Archive,
+    worker: u32,
+    numbers: &'a Numbers,
     source: Box<dyn Source>,
     /// The last segment of each partition that the raw log has.
     lasts: BTreeMap<Name, Facts>,
     partitions: BTreeMap<u32, Partition>,
-    known: BTreeMap<Name, u32>,
     discovered_at: Option<Millis>,
 }
 
 impl<'a> Running<'a> {
-    fn new(archive: &'a Archive) -> Result<Running<'a>, Failure> {
+    fn new(
+        archive: &'a Archive,
+        worker: u32,
+        numbers: &'a Numbers,
+    ) -> Result<Running<'a>, Failure> {
         let source = (archive.source)();
         let mut running = Running {
             archive,
+            worker,
+            numbers,
             source,
             lasts: BTreeMap::new(),
             partitions: BTreeMap::new(),
-            known: BTreeMap::new(),
             discovered_at: None,
         };
         running.look_back()?;
@@ -155,7 +209,7 @@ impl<'a> Running<'a> {
                 Some(file) => Name::File(file.clone()),
                 None => Name::Partition { log: None, partition: facts.partition },
             };
-            self.known.insert(name.clone(), facts.partition);
+            self.numbers.know(&name, facts.partition);
             self.lasts.insert(name, facts);
         }
         Ok(())
@@ -192,7 +246,7 @@ impl<'a> Running<'a> {
                 return Ok(Round::Done);
             }
             if !read {
-                std::thread::sleep(PATIENCE);
+                thread::sleep(PATIENCE);
             }
         }
     }
@@ -201,7 +255,10 @@ impl<'a> Running<'a> {
     fn discover(&mut self) -> Result<(), Failure> {
         let names = self.source.discover()?;
         for name in names {
-            let number = self.number(&name);
+            let number = self.numbers.of(&name);
+            if number % self.archive.workers != self.worker {
+                continue;
+            }
             let last = self.lasts.get(&name);
             let first = self.source.first(&name)?;
             let next = last.map_or(first, |facts| facts.last + 1);
@@ -220,21 +277,8 @@ impl<'a> Running<'a> {
             self.source.open(&name, &start)?;
             let partition = Partition::new(self.archive, (&name, number), next, last);
             self.partitions.insert(number, partition);
-            self.known.insert(name, number);
         }
         Ok(())
-    }
-
-    /// The number under which a partition is archived: a topic's own; of files, in their order.
-    fn number(&self, name: &Name) -> u32 {
-        match name {
-            Name::Partition { partition, .. } => *partition,
-            Name::File(_) => self
-                .known
-                .get(name)
-                .copied()
-                .unwrap_or_else(|| self.known.values().max().map_or(0, |greatest| greatest + 1)),
-        }
     }
 
     /// Puts a segment into the store; none if another is there.

@@ -19,11 +19,11 @@ use crate::race::Missing;
 /// Names the program of Python that has the package `duckdb`.
 const PYTHON: &str = "CLICKS_DUCKDB_PYTHON";
 
-/// What the script ends with when there is no package `duckdb`.
+/// What a script ends with when its package is not there.
 const NO_PACKAGE: i32 = 3;
 
-const NO_DUCK: &str = "skipped: there is no DuckDB; `pip install duckdb`, or let \
-                       CLICKS_DUCKDB_PYTHON be a python that has it";
+const NO_PACKAGES: &str = "skipped: a package is missing; `pip install duckdb pyarrow`, or let \
+                           CLICKS_DUCKDB_PYTHON be a python that has them";
 
 /// Prints how many milliseconds the queries take, and then writes what came out of them.
 const SCRIPT: &str = r#"
@@ -33,6 +33,13 @@ try:
 except ImportError:
     sys.exit(3)
 source, results = sys.argv[1:]
+# Lines of JSON, or the raw log.
+if source.endswith("raw"):
+    clicks = f"read_parquet('{source}/**/*.parquet')"
+else:
+    clicks = f"""read_json('{source}/*.jsonl', format = 'newline_delimited', columns = {{
+        ad_id: 'VARCHAR', click_timestamp: 'TIMESTAMP', user_id: 'VARCHAR',
+        ip: 'VARCHAR', country: 'VARCHAR', click_id: 'VARCHAR'}})"""
 db = duckdb.connect()
 db.execute("SET threads = 2")
 began = time.monotonic()
@@ -41,9 +48,7 @@ db.execute(f"""
     SELECT ad_id, date_trunc('minute', clicked) AS minute, count(*) AS clicks
     FROM (
         SELECT DISTINCT click_id, click_timestamp AS clicked, ad_id
-        FROM read_json('{source}/*.jsonl', format = 'newline_delimited', columns = {{
-            ad_id: 'VARCHAR', click_timestamp: 'TIMESTAMP', user_id: 'VARCHAR',
-            ip: 'VARCHAR', country: 'VARCHAR', click_id: 'VARCHAR'}})
+        FROM {clicks}
     )
     GROUP BY ALL
 """)
@@ -60,28 +65,37 @@ for table, order in [("counts", "ad_id"), ("ranks", "clicks DESC, ad_id")]:
     """)
 "#;
 
-/// How long DuckDB takes for the lines in `from`, once, if it tells what the loop wrote to `told`;
+/// How long DuckDB takes for the lines in `from`, or for the segments in a raw log, once, if it tells what the loop wrote to `told`;
 /// there it writes, too.
 ///
 /// # Errors
 ///
 /// Says that there is none, that it failed, or that it tells something else.
 pub fn milliseconds(from: &Path, told: &Path) -> Result<f64, Missing> {
-    let python = std::env::var(PYTHON).unwrap_or("python3".to_owned());
-    let ran = Command::new(python).arg("-c").arg(SCRIPT).args([from, told]).output();
-    let ran = ran.map_err(|_| Missing::Skipped(NO_DUCK))?;
-    if ran.status.code() == Some(NO_PACKAGE) {
-        return Err(Missing::Skipped(NO_DUCK));
-    }
-    if !ran.status.success() {
-        println!("DuckDB: {}", String::from_utf8_lossy(&ran.stderr).trim());
-        return Err(Missing::Skipped("skipped: DuckDB fails, and says above why"));
-    }
-    let ms = String::from_utf8_lossy(&ran.stdout).trim().parse();
-    let ms: f64 = ms.expect("the script prints a number");
+    let ms = python(SCRIPT, &[from, told])?;
     println!("  {:<34} [{ms:.0}] ms", "DuckDB, 2 threads");
     let same = agrees(told).expect("what was written can be read");
     if same { Ok(ms) } else { Err(Missing::Differs) }
+}
+
+/// The milliseconds that a script prints.
+///
+/// # Errors
+///
+/// Says that there is no such package, or that the script fails.
+pub fn python(script: &str, arguments: &[&Path]) -> Result<f64, Missing> {
+    let python = std::env::var(PYTHON).unwrap_or("python3".to_owned());
+    let ran = Command::new(python).arg("-c").arg(script).args(arguments).output();
+    let ran = ran.map_err(|_| Missing::Skipped(NO_PACKAGES))?;
+    if ran.status.code() == Some(NO_PACKAGE) {
+        return Err(Missing::Skipped(NO_PACKAGES));
+    }
+    if !ran.status.success() {
+        println!("python: {}", String::from_utf8_lossy(&ran.stderr).trim());
+        return Err(Missing::Skipped("skipped: the script fails, and says above why"));
+    }
+    let ms = String::from_utf8_lossy(&ran.stdout).trim().parse();
+    Ok(ms.expect("the script prints a number"))
 }
 
 /// Whether the counts of every click, and their lists of a minute, are the same.

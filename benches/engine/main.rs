@@ -21,6 +21,7 @@ mod lines;
 mod pair;
 mod program;
 mod race;
+mod raw;
 mod rows;
 mod state;
 #[expect(dead_code, reason = "other benches use the rest")]
@@ -121,6 +122,8 @@ enum Case {
     Directory,
     /// Two processes beside two workers of one
     Processes,
+    /// The raw log, written and read
+    Raw,
     /// Changes beside final rows
     Emit,
     /// Ten times the clicks
@@ -136,7 +139,7 @@ enum Case {
 /// Measures a case.
 type Measure = fn(&Args) -> Vec<Figure>;
 
-const CASES: [(Case, Measure); 10] = [
+const CASES: [(Case, Measure); 11] = [
     // First, as memory that was used once and is free stays resident.
     (Case::Memory, figures::memory),
     (Case::Speed, figures::speed),
@@ -144,6 +147,7 @@ const CASES: [(Case, Measure); 10] = [
     (Case::Hot, figures::hot),
     (Case::Directory, directories::directory),
     (Case::Processes, directories::processes),
+    (Case::Raw, raw::raw),
     (Case::Emit, figures::emit),
     (Case::Growth, figures::growth),
     (Case::Closing, figures::closing),

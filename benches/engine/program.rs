@@ -1,5 +1,6 @@
 //! The job as the program that ships, from files to files: one process of it, or several.
 
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -13,11 +14,20 @@ use crate::support::job::FILTERS;
 ///
 /// When a process cannot be started, or fails.
 pub fn run(from: &Path, to: &Path, processes: &[String]) {
+    run_from("run --input", from, to, processes);
+}
+
+/// The same by another verb, with how it calls what it reads.
+///
+/// # Panics
+///
+/// Those of [`run`].
+pub fn run_from(verb: &str, from: &Path, to: &Path, processes: &[String]) {
     let config = to.join("clicks.toml");
     std::fs::write(&config, FILTERS).expect("the configuration can be written");
     let start = |arguments: &String| -> Child {
         let mut program = Command::new(env!("CARGO_BIN_EXE_clicks"));
-        program.args(["run", "--job", "bench", "--no-progress", "--input"]).arg(from);
+        program.args(verb.split(' ')).arg(from).args(["--job", "bench", "--no-progress"]);
         program.arg("--output").arg(to).arg("--config").arg(&config);
         program.args(arguments.split(' ')).stdin(Stdio::null()).stdout(Stdio::null());
         program.stderr(Stdio::piped());
@@ -29,6 +39,19 @@ pub fn run(from: &Path, to: &Path, processes: &[String]) {
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(ended.status.success(), "clicks fails, {}: {said}", ended.status);
     }
+}
+
+/// Runs the program to its end with these arguments, of which spaces separate the first.
+///
+/// # Panics
+///
+/// When it cannot be started, or fails.
+pub fn clicks([first, rest @ ..]: &[&OsStr; 4]) {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_clicks"));
+    program.args(first.to_string_lossy().split(' ')).args(rest);
+    let ended = program.output().expect("the program can be started");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "clicks fails, {}: {said}", ended.status);
 }
 
 /// Two free ports of this machine, as `--hosts` takes them.

@@ -27,6 +27,11 @@ pub struct ArchiveArgs {
     #[arg(long, value_name = "BYTES", default_value = "512MB", value_parser = bytes)]
     pub size: u64,
 
+    /// Threads, which share the partitions
+    #[arg(long, short, value_name = "COUNT", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: u16,
+
     /// Archive what a topic holds now, and end; a directory is archived to its end anyway
     #[arg(long)]
     pub once: bool,

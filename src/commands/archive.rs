@@ -49,6 +49,7 @@ pub fn archive(args: &ArchiveArgs) -> Result<ExitCode, Failure> {
         options: config.options,
         roll: Roll { after_ms: args.roll.0, bytes: args.size },
         spool,
+        workers: args.workers.into(),
         stop: stop_flag()?,
         now: monotonic_ms,
     };
