@@ -7,7 +7,7 @@ use clicks_dataflows::decode;
 use clicks_dataflows::ingest::{Beside, Record};
 use clicks_dataflows::ledger::Name;
 use clicks_dataflows::partition::Start;
-use clicks_replay::raw::{Batch, Reading, Rows, Step, Wanted};
+use clicks_replay::raw::{Batch, Reading, Rows, Step, Values, Wanted};
 
 use crate::failure::Failure;
 use crate::kafka::source::TopicSource;
@@ -41,6 +41,8 @@ struct Part {
     reading: Reading,
     rows: Option<Rows>,
     batch: Option<(Batch, usize)>,
+    /// Whether its columns hold what the job would decode.
+    is_ours: bool,
 }
 
 impl RawSource {
@@ -168,12 +170,15 @@ impl Source for RawSource {
         let mut left = limit;
         while left > 0 && open.next < open.until {
             match part.rows(&self.log)? {
-                Found::Row(batch, row) => {
+                Found::Row(batch, row, is_ours) => {
                     let offset = batch.offset(row);
                     if offset >= open.until {
                         open.next = open.until;
                     } else if offset >= open.next {
-                        hand_over(&self.log, (batch, row), take);
+                        match batch.click(row).filter(|_| is_ours) {
+                            Some(values) => click(&self.log, (batch, row), &values, take),
+                            None => record((batch, row), take),
+                        }
                         (open.next, left) = (offset + 1, left - 1);
                     }
                 }
@@ -204,8 +209,8 @@ impl Open {
 
 /// What is next in a raw log.
 enum Found<'a> {
-    /// A row of a segment.
-    Row(&'a Batch, usize),
+    /// A row of a segment, and whether its columns hold what the job would decode.
+    Row(&'a Batch, usize, bool),
     /// It is on its way.
     Waiting,
     /// Nothing; the next offset is this.
@@ -214,7 +219,7 @@ enum Found<'a> {
 
 impl Part {
     fn new(reading: Reading) -> Part {
-        Part { reading, rows: None, batch: None }
+        Part { reading, rows: None, batch: None, is_ours: false }
     }
 
     /// The next row.
@@ -230,6 +235,8 @@ impl Part {
             match self.reading.step().map_err(failed)? {
                 Step::Rows(rows) => {
                     log.read.add(rows.bytes());
+                    let mapping = &rows.segment().facts.mapping;
+                    self.is_ours = mapping.input == log.input && log.decoder.identity_is_known();
                     self.rows = Some(*rows);
                 }
                 Step::Waiting => return Ok(Found::Waiting),
@@ -238,41 +245,45 @@ impl Part {
         }
         let (batch, next) = self.batch.as_mut().expect("there is a row");
         *next += 1;
-        Ok(Found::Row(batch, *next - 1))
+        Ok(Found::Row(batch, *next - 1, self.is_ours))
     }
 }
 
-/// Hands over a row: the click that it is, or its bytes where the job decodes otherwise.
-fn hand_over(log: &RawLog, (batch, row): (&Batch, usize), take: &mut dyn FnMut(Piece<'_>)) {
+/// Hands over the click that a row is.
+fn click(
+    log: &RawLog,
+    (batch, row): (&Batch, usize),
+    values: &Values<'_>,
+    take: &mut dyn FnMut(Piece<'_>),
+) {
+    let Ok(ip) = values.ip.map(str::parse::<IpAddr>).transpose() else {
+        return record((batch, row), take);
+    };
+    let click = log.decoder.click_of(&decode::Known {
+        event_ms: values.time,
+        ad: values.ad_id,
+        user: values.user_id,
+        ip,
+        country: values.country,
+        click_id: values.click_id,
+        log_time: values.log_time,
+    });
     let (offset, log_time) = (batch.offset(row), batch.log_time(row));
-    let mapping = &batch.segment().facts.mapping;
-    let as_we_do = mapping.input == log.input && log.decoder.identity_is_known();
-    if as_we_do
-        && let Some(values) = batch.click(row)
-        && let Ok(ip) = values.ip.map(str::parse::<IpAddr>).transpose()
-    {
-        let click = log.decoder.click_of(&decode::Known {
-            event_ms: values.time,
-            ad: values.ad_id,
-            user: values.user_id,
-            ip,
-            country: values.country,
-            click_id: values.click_id,
-            log_time: values.log_time,
-        });
-        let beside = Beside::default();
-        let record = Record { offset, log_time, value: b"", bytes: 0, beside };
-        let value = || {
-            let mut value = Vec::new();
-            batch.value(row, &mut value).unwrap_or_default().to_vec()
-        };
-        take(Piece::Click(Known { record, click: &click, value: &value }));
-        return;
-    }
+    let record = Record { offset, log_time, value: b"", bytes: 0, beside: Beside::default() };
+    let value = || {
+        let mut value = Vec::new();
+        batch.value(row, &mut value).unwrap_or_default().to_vec()
+    };
+    take(Piece::Click(Known { record, click: &click, value: &value }));
+}
+
+/// Hands over the bytes of a row, which are to be decoded.
+fn record((batch, row): (&Batch, usize), take: &mut dyn FnMut(Piece<'_>)) {
     let mut value = Vec::new();
     let whole = batch.value(row, &mut value);
     let beside = Beside { null: whole.is_none(), ..Beside::default() };
     let value = whole.unwrap_or_default();
+    let (offset, log_time) = (batch.offset(row), batch.log_time(row));
     let bytes = batch.bytes(row, value);
     take(Piece::Record(Record { offset, log_time, value, bytes, beside }));
 }
