@@ -186,6 +186,13 @@ impl Past {
         &self.positions
     }
 
+    /// Whether the job has read a record of a partition, at whose `position` it stands.
+    pub fn has_read(&self, position: &Position) -> bool {
+        let name = position.name();
+        let begin = self.opening.positions.iter().find(|begin| begin.name() == name);
+        begin.map_or(0, |begin| begin.offset) < position.offset
+    }
+
     /// The job's totals.
     pub fn totals(&self) -> Totals {
         self.totals

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use clicks::failpoint::ARCHIVE_STEPS;
+use clicks_dataflows::ledger::{Position, Totals};
 use clicks_dataflows::time::Millis;
 use clicks_replay::raw::{Catalog, Reading, Step, Store, Wanted};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -65,8 +66,19 @@ fn kept(place: &Place) -> BTreeMap<u32, Vec<Kept>> {
 
 /// The arguments that archive the input of `job`.
 fn archive(job: &TopicJob, rest: &str) -> String {
-    let Topic { brokers, name } = &job.input;
+    archive_of(&job.input, rest)
+}
+
+fn archive_of(topic: &Topic, rest: &str) -> String {
+    let Topic { brokers, name } = topic;
     format!("archive --input kafka:{name} --raw raw -b {brokers} --config clicks.toml {rest}")
+}
+
+/// Where a job stands, and its totals; a partition that is empty has no segment.
+fn stands(place: &Place, job: &str) -> (Vec<Position>, Totals) {
+    let last = place.commits(job).pop().unwrap();
+    let read = last.positions.into_iter().filter(|position| position.offset > 0);
+    (read.collect(), last.totals)
 }
 
 /// Asserts that the raw log holds each record of the job's input once, in order, as it came.
@@ -153,8 +165,8 @@ fn the_raw_log_tells_what_the_topic_and_the_live_job_told() {
     for logged in [false, true] {
         let settings = lively();
         let mut job = match logged {
-            true => TopicJob::logged(settings, 3),
-            false => TopicJob::new(settings, 3),
+            true => TopicJob::logged(settings, 6),
+            false => TopicJob::new(settings, 6),
         };
         let running = job.start();
         for _ in 0..4 {
@@ -164,6 +176,8 @@ fn the_raw_log_tells_what_the_topic_and_the_live_job_told() {
             job.place().succeed(&archive(&job, "--once"));
         }
         running.terminate();
+        let is_empty = |partition: &Vec<Item>| partition.is_empty();
+        assert!(job.script.partitions.iter().any(is_empty), "one has no segment");
         assert_whole(&job);
         let marks = format!("--marks-of kafka:/{}", job.name);
         job.place().succeed(&job.replay(&format!("{marks} --output out --job topic")));
@@ -172,9 +186,7 @@ fn the_raw_log_tells_what_the_topic_and_the_live_job_told() {
             "replay --raw raw -b {brokers} --config clicks.toml {marks} --output out --job raw"
         ));
         job.place().assert_same_rows("topic", "raw");
-        let commits = |name: &str| job.place().commits(name).pop().unwrap();
-        assert_eq!(commits("topic").positions, commits("raw").positions);
-        assert_eq!(commits("topic").totals, commits("raw").totals);
+        assert_eq!(stands(job.place(), "topic"), stands(job.place(), "raw"));
         let live = job.committed();
         let told = String::from_utf8(job.place().rows("raw")[2].clone()).unwrap();
         let told: Vec<&str> = told.lines().collect();
@@ -289,6 +301,39 @@ fn history_and_then_the_topic_are_one_run() {
     job.wait_for_all();
     running.terminate();
     job.assert_exact();
+}
+
+/// Several topics share a raw log, and partitions are named as the job over the topics names them.
+#[test]
+fn several_topics_share_a_raw_log() {
+    let mut job = TopicJob::over(lively(), &[("eu", 1), ("us", 2)]);
+    job.feed();
+    for topic in job.inputs() {
+        job.place().succeed(&archive_of(&topic, "--once"));
+    }
+    job.place().succeed("raw check raw");
+    let named =
+        job.inputs().iter().map(|topic| format!("--topic {}", topic.name)).collect::<Vec<_>>();
+    let replay = format!("replay --raw raw --config clicks.toml {}", named.join(" "));
+    job.place().succeed(&format!("{replay} --output out --job raw"));
+    let inputs = job
+        .inputs()
+        .iter()
+        .map(|topic| format!("--input kafka:{}", topic.name))
+        .collect::<Vec<_>>();
+    let replay = format!("replay {} -b {} --config clicks.toml", inputs.join(" "), job.brokers);
+    job.place().succeed(&format!("{replay} --output out --job topics"));
+    job.place().assert_same_rows("topics", "raw");
+    assert_eq!(stands(job.place(), "topics"), stands(job.place(), "raw"));
+
+    job.feed();
+    let running = job.start_with("--raw raw -w 2");
+    job.wait_for_all();
+    running.terminate();
+    job.assert_exact();
+
+    let ended = job.place().run("replay --raw raw --topic other --output out --job none");
+    ended.with(2).naming(&["raw has nothing of topic other, but of"]);
 }
 
 /// What is in neither is refused, by the job and by the archive, with the offsets named.
