@@ -17,7 +17,7 @@ use clicks_dataflows::options::Engine;
 use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
-pub use results::{Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
+pub use results::{By, Compare, Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
@@ -32,13 +32,14 @@ Examples:
   clicks verify results --input clicks                  recount, and compare
   clicks replay --input clicks --output results --job ads-2 \\
       --marks-of results/ads                            the same again, from the past
+  clicks compare results/ads results/ads-2              what differs between two jobs
   clicks topics create -b localhost:9092 --input clicks --job ads
   clicks run -b localhost:9092 --input kafka:clicks --output kafka: --job ads
                                                         the same from topic to topics
   clicks config show > clicks.toml                      all settings, to start from
 
 Exit codes: 0 done, or stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage or configuration;
-3 verification found a difference; 4 another instance owns the job";
+3 a check found a difference; 4 another instance owns the job";
 
 /// Counts ad clicks with one dataflow, live or from the past, exactly once.
 #[derive(Debug, Parser)]
@@ -92,6 +93,8 @@ pub enum Command {
     Tail(Tail),
     /// Check ledger, digests and rows of a job; with its input, recount it
     Verify(Verify),
+    /// Compare the counts of two jobs: what would the bill be under other rules
+    Compare(Compare),
     /// Make the topics of a job, or check those that are there
     #[command(subcommand)]
     Topics(TopicsCommand),

@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod commands;
 pub mod commit;
+pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod duration;

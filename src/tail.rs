@@ -14,7 +14,7 @@ use crate::failure::{Attempt, Failure};
 use crate::jobs::find_job;
 use crate::logs::{Jobs, Logs, Missing, RowLog};
 
-mod table;
+pub mod table;
 
 /// How long to wait before the ledger is looked at again.
 const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -196,7 +196,11 @@ fn print_row(of: &Tailing<'_>, line: &[u8], out: &mut dyn Write) -> Result<bool,
 }
 
 /// Whether something was written; if nobody reads it any more, that is no failure.
-fn written(result: io::Result<()>) -> Result<bool, Failure> {
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn written(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         result => result.attempt(|| "cannot write to stdout".to_owned()).map(|()| true),

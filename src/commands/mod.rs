@@ -45,6 +45,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),
+        Command::Compare(compare) => results::compare(&compare),
     }
 }
 
