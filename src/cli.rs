@@ -4,6 +4,7 @@
 //! other.
 
 mod generate;
+mod promote;
 mod results;
 mod topics;
 mod value;
@@ -17,6 +18,7 @@ use clicks_dataflows::options::Engine;
 use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
+pub use promote::Promote;
 pub use results::{By, Compare, Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
@@ -33,6 +35,7 @@ Examples:
   clicks replay --input clicks --output results --job ads-2 \\
       --marks-of results/ads                            the same again, from the past
   clicks compare results/ads results/ads-2              what differs between two jobs
+  clicks promote results ads-2 --as live                readers of `--job live` get the other
   clicks topics create -b localhost:9092 --input clicks --job ads
   clicks run -b localhost:9092 --input kafka:clicks --output kafka: --job ads
                                                         the same from topic to topics
@@ -95,6 +98,8 @@ pub enum Command {
     Verify(Verify),
     /// Compare the counts of two jobs: what would the bill be under other rules
     Compare(Compare),
+    /// Let an alias that readers follow stand for a job, or show aliases
+    Promote(Promote),
     /// Make the topics of a job, or check those that are there
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -222,7 +227,7 @@ pub struct Replay {
     #[arg(long, value_name = "POSITION", default_value = "end")]
     pub until: Position,
 
-    /// The job whose marks to obey, so that the same rows come out byte for byte
+    /// The job, or an alias of it, whose marks to obey, so that the same rows come out byte for byte
     #[arg(long, value_name = "RESULTS/JOB")]
     pub marks_of: Option<JobLocation>,
 

@@ -2,6 +2,7 @@
 //!
 //! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`.
 
+pub mod alias;
 pub mod cli;
 pub mod commands;
 pub mod commit;
@@ -21,6 +22,7 @@ pub mod outbox;
 pub mod past;
 pub mod plural;
 pub mod progress;
+pub mod promote;
 pub mod range;
 pub mod reader;
 pub mod run;

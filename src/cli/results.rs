@@ -18,7 +18,7 @@ pub struct Tail {
     #[arg(value_enum, default_value = "counts")]
     pub log: ResultLog,
 
-    /// The job, where there are several
+    /// The job, or an alias of it, where there are several
     #[arg(long, value_name = "NAME", value_parser = job_name)]
     pub job: Option<String>,
 
@@ -77,7 +77,7 @@ pub struct Verify {
     #[arg(value_name = "RESULTS")]
     pub results: ResultPlace,
 
-    /// The job, where there are several
+    /// The job, or an alias of it, where there are several
     #[arg(long, value_name = "NAME", value_parser = job_name)]
     pub job: Option<String>,
 
@@ -94,8 +94,8 @@ pub struct Verify {
 /// Arguments of `clicks compare`.
 #[derive(Args, Debug)]
 pub struct Compare {
-    /// The job with which the other is compared: its results and its name, such as `results/ads` or
-    /// `kafka:/ads`
+    /// The job with which the other is compared: its results and its name or an alias of it, such
+    /// as `results/ads` or `kafka:/live`
     #[arg(value_name = "RESULTS1/JOB1")]
     pub one: JobLocation,
 

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod generate;
 mod places;
+pub mod promote;
 pub mod replay;
 pub mod results;
 pub mod run;
@@ -46,6 +47,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),
         Command::Compare(compare) => results::compare(&compare),
+        Command::Promote(promote) => promote::promote(&promote),
     }
 }
 
