@@ -4,6 +4,7 @@
 //! other.
 
 mod generate;
+mod promote;
 mod raw;
 mod results;
 mod topics;
@@ -18,8 +19,9 @@ use clicks_dataflows::options::Engine;
 use timely::CommunicationConfig;
 
 pub use generate::{Clicks, Generate};
+pub use promote::Promote;
 pub use raw::{ArchiveArgs, RawCat, RawCheck, RawCommand, RawList, RawPlace};
-pub use results::{Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
+pub use results::{By, Compare, Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
@@ -34,6 +36,8 @@ Examples:
   clicks verify results --input clicks                  recount, and compare
   clicks replay --input clicks --output results --job ads-2 \\
       --marks-of results/ads                            the same again, from the past
+  clicks compare results/ads results/ads-2              what differs between two jobs
+  clicks promote results ads-2 --as live                readers of `--job live` get the other
   clicks topics create -b localhost:9092 --input clicks --job ads
   clicks run -b localhost:9092 --input kafka:clicks --output kafka: --job ads
                                                         the same from topic to topics
@@ -43,7 +47,7 @@ Examples:
   clicks config show > clicks.toml                      all settings, to start from
 
 Exit codes: 0 done, or stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage or configuration;
-3 verification found a difference; 4 another instance owns the job";
+3 a check found a difference; 4 another instance owns the job";
 
 /// Counts ad clicks with one dataflow, live or from the past, exactly once.
 #[derive(Debug, Parser)]
@@ -112,6 +116,10 @@ pub enum Command {
     /// Look at the raw log
     #[command(subcommand)]
     Raw(RawCommand),
+    /// Compare the counts of two jobs: what would the bill be under other rules
+    Compare(Compare),
+    /// Let an alias that readers follow stand for a job, or show aliases
+    Promote(Promote),
     /// Make the topics of a job, or check those that are there
     #[command(subcommand)]
     Topics(TopicsCommand),
@@ -247,7 +255,7 @@ pub struct Replay {
     #[arg(long, value_name = "NAME", requires = "raw", conflicts_with = "input")]
     pub topic: Vec<String>,
 
-    /// The job whose marks to obey, so that the same rows come out byte for byte
+    /// The job, or an alias of it, whose marks to obey, so that the same rows come out byte for byte
     #[arg(long, value_name = "RESULTS/JOB")]
     pub marks_of: Option<JobLocation>,
 

@@ -2,10 +2,12 @@
 //!
 //! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`.
 
+pub mod alias;
 pub mod archive;
 pub mod cli;
 pub mod commands;
 pub mod commit;
+pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod duration;
@@ -22,6 +24,7 @@ pub mod outbox;
 pub mod past;
 pub mod plural;
 pub mod progress;
+pub mod promote;
 pub mod range;
 pub mod raw;
 pub mod reader;

@@ -12,6 +12,7 @@ use clicks_dataflows::ledger::Commit;
 use clicks_dataflows::time::{Epoch, Time};
 use serde::Deserialize;
 
+use crate::alias::Alias;
 use crate::failure::Failure;
 
 /// A log of rows; the ledger is none.
@@ -69,6 +70,27 @@ pub trait Jobs {
     ///
     /// When they cannot be read.
     fn open(&self, job: &str) -> Result<Box<dyn Logs + '_>, Failure>;
+
+    /// The aliases that are kept there, by name.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    fn aliases(&self) -> Result<Vec<Alias>, Failure>;
+
+    /// Keeps `alias`, in place of the one of its name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    fn keep_alias(&self, alias: &Alias) -> Result<(), Failure>;
+
+    /// Takes the alias of this name away.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be removed.
+    fn remove_alias(&self, alias: &str) -> Result<(), Failure>;
 }
 
 /// The result logs of a job.

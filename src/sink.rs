@@ -51,6 +51,15 @@ pub trait Results: Send + Sync {
         Ok(ledger)
     }
 
+    /// Refuses a job that is to begin under a name that is an alias there.
+    ///
+    /// # Errors
+    ///
+    /// When it is one, or the aliases cannot be read.
+    fn check_name(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Makes this process the owner of the job: from here on nobody else can commit.
     ///
     /// # Errors

@@ -9,15 +9,21 @@ use std::time::Duration;
 use clicks_dataflows::ledger::Commit;
 use clicks_dataflows::time::Epoch;
 
+use crate::alias;
 use crate::cli::{ResultLog, RowFormat, TailFrom};
 use crate::failure::{Attempt, Failure};
-use crate::jobs::find_job;
+use crate::jobs::{Found, find};
+use crate::log;
 use crate::logs::{Jobs, Logs, Missing, RowLog};
 
-mod table;
+pub mod table;
 
 /// How long to wait before the ledger is looked at again.
 const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// After how many looks at the ledger an alias is looked at again: half a minute, as it may take a
+/// tenth of a second in a cluster.
+const POLLS_OF_ALIAS: u32 = 600;
 
 /// What is printed, and for how long.
 pub struct Tailing<'a> {
@@ -66,8 +72,8 @@ struct Line {
 ///
 /// When there is no such job, or its logs cannot be read.
 pub fn tail(tailing: &Tailing<'_>, out: &mut dyn Write) -> Result<(), Failure> {
-    let job = find_job(tailing.results, tailing.job)?;
-    let logs = tailing.results.open(&job)?;
+    let mut found = find(tailing.results, tailing.job)?;
+    let logs = tailing.results.open(&found.job)?;
     let log = match tailing.log {
         ResultLog::Counts => Some(RowLog::Counts),
         ResultLog::Ranks => Some(RowLog::Ranks),
@@ -83,12 +89,31 @@ pub fn tail(tailing: &Tailing<'_>, out: &mut dyn Write) -> Result<(), Failure> {
     {
         return Ok(());
     }
+    let mut polls: u32 = 0;
     loop {
         if !tail.print(out)? || tail.closed || !tailing.follow || tail.is_stopped() {
             return Ok(());
         }
         (tailing.sleep)(POLL_EVERY);
+        polls += 1;
+        if polls.is_multiple_of(POLLS_OF_ALIAS) {
+            note_move(tailing.results, &mut found);
+        }
     }
+}
+
+/// Says once that the alias by which a job was found stands for another one.
+fn note_move(results: &dyn Jobs, found: &mut Found) {
+    let Some(name) = &found.alias else { return };
+    // What cannot be read is looked at again.
+    let Ok(aliases) = results.aliases() else { return };
+    let now = match alias::find(aliases, name) {
+        Some(alias) if alias.job == found.job => return,
+        Some(alias) => format!("is job {}", alias.job),
+        None => "is an alias no more".to_owned(),
+    };
+    log::warn(&format!("{name} {now}: this goes on with job {}; start again to follow", found.job));
+    found.alias = None;
 }
 
 impl Tail<'_> {
@@ -196,7 +221,11 @@ fn print_row(of: &Tailing<'_>, line: &[u8], out: &mut dyn Write) -> Result<bool,
 }
 
 /// Whether something was written; if nobody reads it any more, that is no failure.
-fn written(result: io::Result<()>) -> Result<bool, Failure> {
+///
+/// # Errors
+///
+/// When it cannot be written.
+pub fn written(result: io::Result<()>) -> Result<bool, Failure> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         result => result.attempt(|| "cannot write to stdout".to_owned()).map(|()| true),
@@ -209,7 +238,10 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
+    use clicks_dataflows::time::Time;
+
     use super::*;
+    use crate::alias::Alias;
     use crate::files::disk::{Disk, LocalDisk};
     use crate::files::logs::JobFiles;
     use crate::files::results::log_path;
@@ -338,5 +370,22 @@ mod tests {
         };
         let failure = tail(&tailing, &mut Vec::new()).unwrap_err();
         assert!(failure.to_string().contains("`clicks verify` tells more"), "{failure}");
+    }
+
+    #[test]
+    fn an_alias_that_moves_is_noted_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = JobFiles::new(&LocalDisk, directory.path());
+        let keep = |job: &str| {
+            let (alias, job) = ("live".to_owned(), job.to_owned());
+            files.keep_alias(&Alias { alias, job, since: Time(0), before: None }).unwrap();
+        };
+        keep("ads");
+        let mut found = Found { job: "ads".to_owned(), alias: Some("live".to_owned()) };
+        note_move(&files, &mut found);
+        assert!(found.alias.is_some());
+        keep("ads-2");
+        note_move(&files, &mut found);
+        assert_eq!(found, Found { job: "ads".to_owned(), alias: None });
     }
 }

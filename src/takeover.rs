@@ -50,7 +50,10 @@ impl Job {
         }
         let positions = match &seen {
             Some(_) => Vec::new(),
-            None => self.first_positions()?,
+            None => {
+                self.results.check_name()?;
+                self.first_positions()?
+            }
         };
         let mut sink = self.results.take_over()?;
         ledger.go_on()?;

@@ -99,6 +99,50 @@ fn late_click() {
     assert_golden("late_click.txt", &shown(&results));
 }
 
+/// Two jobs over the same clicks, of which the second counts copies and looks at other countries.
+#[test]
+fn differences_of_two_jobs() {
+    let filter =
+        |id, country| format!("[[filter]]\nid = {id}\nwhere = {{ country = [{country:?}] }}\n");
+    let shell = Shell::new();
+    let line = |ad: &str, time: &str, country: &str| {
+        let time = format!("2026-01-01T{time}Z");
+        format!(
+            r#"{{"ad_id":"{ad}","click_timestamp":"{time}","user_id":"u","ip":"1.1.1.1","country":"{country}"}}"#
+        )
+    };
+    shell.write_lines(
+        "in/p0.jsonl",
+        [
+            line("ad001", "12:00:20", "USA"),
+            line("ad001", "12:00:20", "USA"), // a copy
+            line("ad002", "12:00:50", "DEU"),
+            line("ad001", "12:01:10", "USA"),
+            line("ad002", "12:02:30", "DEU"),
+            line("ad002", "12:02:30", "DEU"), // a copy
+            line("ad002", "12:03:30", "DEU"),
+            line("ad003", "12:03:40", "FRA"),
+        ],
+    );
+    shell.write("one.toml", filter(1, "USA") + &filter(2, "USA"));
+    shell.write("other.toml", filter(2, "DEU") + &filter(3, "USA"));
+    let other = "--set job.identity=none --set job.lateness=1m";
+    for (job, flags) in
+        [("ads", "--config one.toml"), ("ads-2", &format!("--config other.toml {other}"))]
+    {
+        let ended = shell.clicks(&format!("run --input in --output out --job {job} {flags}"));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let mut text = String::new();
+    for flags in ["", "--by minute --top 2", "-f json", "-f json --by minute"] {
+        let ended = shell.clicks(&format!("compare out/ads out/ads-2 {flags}"));
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        writeln!(text, "== clicks compare out/ads out/ads-2 {flags}\n{}", ended.stdout).unwrap();
+        writeln!(text, "{}", ended.stderr).unwrap();
+    }
+    assert_golden("compared.txt", &text);
+}
+
 #[test]
 fn help_of_every_command() {
     let shell = Shell::new();

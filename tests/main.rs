@@ -63,6 +63,10 @@ mod replays;
 mod processes_over_topics;
 // Rows, names, log times and identities as the input has them.
 mod schemas;
+// Two jobs are compared: what the bill would be under other rules.
+mod compared;
+// Readers follow an alias that is moved from job to job.
+mod promoted;
 // A topic is generated with the very records of a directory.
 mod generated;
 // Other clients read what is committed, nothing else, and can check it.

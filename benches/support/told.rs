@@ -84,6 +84,14 @@ impl Disk for DigestingDisk {
         Ok(())
     }
 
+    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+        unreachable!("a job renames nothing")
+    }
+
+    fn remove(&self, _: &Path) -> io::Result<()> {
+        unreachable!("a job removes nothing")
+    }
+
     fn sync(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }

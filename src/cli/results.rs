@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::value::{Assignment, LogPlace, ResultPlace, job_name};
+use super::value::{Assignment, JobLocation, LogPlace, ResultPlace, job_name};
 use super::{ConfigArgs, KafkaArgs};
 
 /// Arguments of `clicks tail`.
@@ -18,7 +18,7 @@ pub struct Tail {
     #[arg(value_enum, default_value = "counts")]
     pub log: ResultLog,
 
-    /// The job, where there are several
+    /// The job, or an alias of it, where there are several
     #[arg(long, value_name = "NAME", value_parser = job_name)]
     pub job: Option<String>,
 
@@ -64,7 +64,7 @@ pub enum TailFrom {
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum RowFormat {
-    /// One JSON object a line, as it is in the log
+    /// One JSON object a line
     Json,
     /// Columns for people
     Table,
@@ -77,7 +77,7 @@ pub struct Verify {
     #[arg(value_name = "RESULTS")]
     pub results: ResultPlace,
 
-    /// The job, where there are several
+    /// The job, or an alias of it, where there are several
     #[arg(long, value_name = "NAME", value_parser = job_name)]
     pub job: Option<String>,
 
@@ -89,6 +89,44 @@ pub struct Verify {
     /// How topics are reached.
     #[command(flatten)]
     pub reach: Reach,
+}
+
+/// Arguments of `clicks compare`.
+#[derive(Args, Debug)]
+pub struct Compare {
+    /// The job with which the other is compared: its results and its name or an alias of it, such
+    /// as `results/ads` or `kafka:/live`
+    #[arg(value_name = "RESULTS1/JOB1")]
+    pub one: JobLocation,
+
+    /// The other job
+    #[arg(value_name = "RESULTS2/JOB2")]
+    pub other: JobLocation,
+
+    /// What a line of differences is about
+    #[arg(long, value_enum, default_value = "ad")]
+    pub by: By,
+
+    /// Lines at most, the greatest differences first [default: 20 of a table, all as JSON]
+    #[arg(long, value_name = "COUNT")]
+    pub top: Option<u64>,
+
+    /// How differences are printed
+    #[arg(long, short, value_name = "FORMAT", default_value = "table")]
+    pub format: RowFormat,
+
+    /// How topics are reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// What a line of differences is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum By {
+    /// An ad under a filter, over the minutes that differ
+    Ad,
+    /// An ad in a minute under a filter
+    Minute,
 }
 
 /// How topics are reached where there is no job to set up; only settings of `kafka` matter.

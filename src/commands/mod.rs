@@ -4,6 +4,7 @@ pub mod archive;
 pub mod demo;
 pub mod generate;
 mod places;
+pub mod promote;
 pub mod raw;
 pub mod replay;
 pub mod results;
@@ -49,6 +50,8 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),
+        Command::Compare(compare) => results::compare(&compare),
+        Command::Promote(promote) => promote::promote(&promote),
     }
 }
 

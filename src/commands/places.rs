@@ -3,12 +3,17 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use crate::cli::{LogPlace, ResultPlace};
+use crate::alias::{self, Alias};
+use crate::cli::{JobLocation, LogPlace, ResultPlace};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::files::aliases::AliasFiles;
+use crate::files::disk::LocalDisk;
 use crate::files::results::ResultDirectory;
+use crate::kafka::aliases::AliasTopic;
 use crate::kafka::client::Cluster;
 use crate::kafka::results::ResultTopics;
+use crate::log;
 use crate::sink::Results;
 
 /// Places of logs, under a configuration.
@@ -55,6 +60,24 @@ impl<'a> Places<'a> {
                 inputs: inputs.to_vec(),
             }),
         })
+    }
+
+    /// The job that `location` names, or for which the alias stands that it names, which is said.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Places::cluster`], and when aliases cannot be read.
+    pub fn job(&self, location: &JobLocation) -> Result<String, Failure> {
+        let JobLocation { results, job } = location;
+        let alias = match results {
+            ResultPlace::Directory(directory) => {
+                AliasFiles { disk: &LocalDisk, directory }.find(job)?
+            }
+            ResultPlace::Kafka => alias::find(AliasTopic { cluster: self.cluster()? }.all()?, job),
+        };
+        let Some(Alias { alias, job, .. }) = alias else { return Ok(job.clone()) };
+        log::say(&format!("{alias} is job {job} in {results}"));
+        Ok(job)
     }
 }
 

@@ -231,8 +231,8 @@ fn obey(
     places: &Places<'_>,
     replay: &Replay,
 ) -> Result<Obeyed, Failure> {
-    let JobLocation { results, job } = location;
-    let theirs_results = places.results(results, job, &[])?;
+    let (results, job) = (&location.results, places.job(location)?);
+    let theirs_results = places.results(results, &job, &[])?;
     let Some(past) = Past::read(&*theirs_results, &config.options)? else {
         return Err(Failure::refused(format!("--marks-of: there is no job {job} in {results}")));
     };

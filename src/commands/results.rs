@@ -1,20 +1,27 @@
-//! `clicks tail` and `clicks verify`: a job's results, read.
+//! `clicks tail`, `clicks verify` and `clicks compare`: results of jobs, read.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::cli::{LogPlace, Reach, ResultPlace, Tail, Verify};
+use crate::cli::{Compare, JobLocation, LogPlace, Reach, ResultPlace, RowFormat, Tail, Verify};
 use crate::commands::{config, places, stop_flag};
+use crate::compare::{Comparison, Shown};
 use crate::failure::Failure;
 use crate::files::disk::LocalDisk;
 use crate::files::logs::JobFiles;
+use crate::jobs::find_job;
 use crate::kafka::client::Cluster;
 use crate::kafka::logs::JobTopics;
 use crate::kafka::source::InputTopics;
+use crate::log;
 use crate::logs::Jobs;
+use crate::plural::some;
 use crate::tail::{Tailing, tail};
 use crate::verify::{Clicks, verify};
+
+/// Lines of a table of differences, unless another number is asked for.
+const LINES_SHOWN: u64 = 20;
 
 /// Prints committed rows, as they come.
 ///
@@ -56,8 +63,32 @@ pub fn check(args: &Verify) -> Result<ExitCode, Failure> {
     verified.failure().map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// The results at `place`.
-fn jobs(
+/// Compares the counts of two jobs.
+///
+/// # Errors
+///
+/// When they differ, or the results cannot be read.
+pub fn compare(args: &Compare) -> Result<ExitCode, Failure> {
+    let Compare { one, other, by, top, format, reach } = args;
+    let place = |location: &JobLocation| jobs(&location.results, reach, &Arc::default());
+    let results = [place(one)?, place(other)?];
+    let found =
+        [find_job(&*results[0], Some(&one.job))?, find_job(&*results[1], Some(&other.job))?];
+    let comparison = Comparison::of([(&*results[0], &found[0]), (&*results[1], &found[1])])?;
+    comparison.head().iter().for_each(|line| log::say(line));
+    let compared = comparison.compare()?;
+    let top = top.or((*format == RowFormat::Table).then_some(LINES_SHOWN));
+    let shown = Shown { by: *by, format: *format, top };
+    let left = compared.print(&shown, &mut std::io::stdout().lock())?;
+    if left > 0 {
+        log::say(&format!("{} of differences are left out: --top shows more", some(left, "line")));
+    }
+    compared.summary().iter().for_each(|line| log::say(line));
+    compared.failure().map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// The results at `place`; all waiting ends when `stop` is set.
+pub(super) fn jobs(
     place: &ResultPlace,
     reach: &Reach,
     stop: &Arc<AtomicBool>,

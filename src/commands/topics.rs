@@ -6,11 +6,13 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use crate::alias;
 use crate::cli::{Topics, TopicsCommand, TopicsCreate};
 use crate::commands::config;
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::kafka::admin::{Admin, Extent};
+use crate::kafka::aliases::AliasTopic;
 use crate::kafka::checks::clicks_notes;
 use crate::kafka::client::Cluster;
 use crate::kafka::topics::{Holds, Wanted};
@@ -40,10 +42,11 @@ pub fn topics(command: &TopicsCommand) -> Result<ExitCode, Failure> {
 /// Topics as they should be, beside what is there.
 struct Compared {
     admin: Admin,
-    brokers: String,
+    cluster: Cluster,
     config: Config,
     wanted: Vec<Wanted>,
     there: BTreeMap<String, Extent>,
+    job: Option<String>,
     /// Those that will not be missing.
     made: Vec<String>,
 }
@@ -61,8 +64,16 @@ impl Compared {
         }
         let names: Vec<&str> = wanted.iter().map(|wanted| wanted.topic.as_str()).collect();
         let there = admin.extents(&names)?;
-        let brokers = cluster.brokers().to_owned();
-        Ok(Compared { admin, brokers, config, wanted, there, made: Vec::new() })
+        let job = topics.job.clone();
+        Ok(Compared { admin, cluster, config, wanted, there, job, made: Vec::new() })
+    }
+
+    /// Refuses topics of a job whose name is an alias.
+    fn check_name(&self) -> Result<(), Failure> {
+        let Some(job) = &self.job else { return Ok(()) };
+        let aliases = AliasTopic { cluster: &self.cluster }.all()?;
+        let place = format!("kafka at {}", self.cluster.brokers());
+        alias::find(aliases, job).map_or(Ok(()), |alias| Err(alias.refuse_job(&place)))
     }
 
     fn is_there(&self, wanted: &Wanted) -> bool {
@@ -81,6 +92,7 @@ impl Compared {
 
     /// Makes what is missing, in order, up to the first that cannot be made.
     fn create(&mut self, dry_run: bool) -> Result<(), Failure> {
+        self.check_name()?;
         for wanted in &self.wanted {
             if self.is_there(wanted) {
                 continue;
@@ -121,7 +133,7 @@ impl Compared {
                 let (setting, is, should) =
                     (difference.setting, &difference.is, &difference.should);
                 println!("{topic}: {setting} is {is}, should be {should}");
-                mends.push(wanted.mend(difference, &self.brokers));
+                mends.push(wanted.mend(difference, self.cluster.brokers()));
             }
             wrong += usize::from(!differences.is_empty());
             if differences.is_empty() && !self.made.contains(topic) {

@@ -37,6 +37,20 @@ pub trait Disk: Send + Sync {
     /// Those of the file system.
     fn cut(&self, path: &Path, length: u64) -> io::Result<()>;
 
+    /// Gives a file the name of another, in place of that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
     /// Makes what was written to a file certain.
     ///
     /// # Errors
@@ -81,6 +95,14 @@ impl Disk for LocalDisk {
 
     fn cut(&self, path: &Path, length: u64) -> io::Result<()> {
         OpenOptions::new().write(true).open(path)?.set_len(length)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
     }
 
     fn sync(&self, path: &Path) -> io::Result<()> {

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use clicks_dataflows::ledger::{Commit, Lengths};
 use clicks_dataflows::time::Epoch;
 
+use crate::alias::Alias;
 use crate::failure::{Attempt, Failure};
+use crate::files::aliases::AliasFiles;
 use crate::files::disk::Disk;
 use crate::files::results::log_path;
 use crate::logs::{Jobs, Logs, Row, RowLog, Rows, epoch_of};
@@ -32,6 +34,10 @@ impl<'a> JobFiles<'a> {
     /// The results in `directory`.
     pub fn new(disk: &'a dyn Disk, directory: &Path) -> JobFiles<'a> {
         JobFiles { disk, directory: directory.to_path_buf() }
+    }
+
+    fn alias_files(&self) -> AliasFiles<'_> {
+        AliasFiles { disk: self.disk, directory: &self.directory }
     }
 }
 
@@ -67,6 +73,18 @@ impl Jobs for JobFiles<'_> {
             torn: 0,
             logs: [log(RowLog::Counts)?, log(RowLog::Ranks)?, log(RowLog::Rejects)?],
         }))
+    }
+
+    fn aliases(&self) -> Result<Vec<Alias>, Failure> {
+        self.alias_files().all()
+    }
+
+    fn keep_alias(&self, alias: &Alias) -> Result<(), Failure> {
+        self.alias_files().keep(alias)
+    }
+
+    fn remove_alias(&self, alias: &str) -> Result<(), Failure> {
+        self.alias_files().remove(alias)
     }
 }
 

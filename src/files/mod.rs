@@ -1,5 +1,6 @@
 //! Directories of files, as input and as output.
 
+pub mod aliases;
 pub mod disk;
 pub mod follow;
 pub mod input;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use clicks_dataflows::ledger::{Commit, Lengths};
 
 use crate::failure::{Attempt, Failure, Kind};
+use crate::files::aliases::AliasFiles;
 use crate::files::disk::{Disk, LocalDisk};
 use crate::past::Past;
 use crate::sink::thread::{CommitThread, Sealed};
@@ -61,6 +62,12 @@ impl Results for ResultDirectory {
         let mut ledger = LedgerFile { results: self, lines: None, length: 0 };
         ledger.go_on()?;
         Ok(Box::new(ledger))
+    }
+
+    fn check_name(&self) -> Result<(), Failure> {
+        let aliases = AliasFiles { disk: &*self.disk, directory: &self.directory };
+        let alias = aliases.find(&self.job)?;
+        alias.map_or(Ok(()), |alias| Err(alias.refuse_job(&self.place())))
     }
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {

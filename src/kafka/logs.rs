@@ -10,7 +10,9 @@ use clicks_dataflows::ledger::Commit;
 use clicks_dataflows::time::Epoch;
 use rdkafka::Offset;
 
+use crate::alias::Alias;
 use crate::failure::Failure;
+use crate::kafka::aliases::AliasTopic;
 use crate::kafka::client::{Cluster, Consumer, widths};
 use crate::kafka::committed::{Committed, Next, Taken, reader};
 use crate::kafka::ends::{Ends, offsets};
@@ -95,6 +97,18 @@ impl Jobs for JobTopics {
             logs: [None, None, None],
             compacted: [None; 3],
         }))
+    }
+
+    fn aliases(&self) -> Result<Vec<Alias>, Failure> {
+        AliasTopic { cluster: &self.cluster }.all()
+    }
+
+    fn keep_alias(&self, alias: &Alias) -> Result<(), Failure> {
+        AliasTopic { cluster: &self.cluster }.keep(alias)
+    }
+
+    fn remove_alias(&self, alias: &str) -> Result<(), Failure> {
+        AliasTopic { cluster: &self.cluster }.remove(alias)
     }
 }
 

@@ -11,6 +11,7 @@
 //! partitions by us, and there is no rebalancing.
 
 pub mod admin;
+pub mod aliases;
 pub mod checks;
 pub mod client;
 mod committed;

@@ -1,7 +1,9 @@
 //! A job's results as topics: `JOB.counts`, `JOB.ranks`, `JOB.rejects` and `JOB.ledger`.
 
+use crate::alias;
 use crate::failpoint::reach;
 use crate::failure::{Attempt, Failure};
+use crate::kafka::aliases::AliasTopic;
 use crate::kafka::client::{Cluster, PATIENCE};
 use crate::kafka::ledger::Lines;
 use crate::kafka::sink::TopicSink;
@@ -104,6 +106,12 @@ impl Results for ResultTopics {
         let mut ledger = LedgerTopic { results: self, lines: open(self.has_ledger()?)? };
         ledger.go_on()?;
         Ok(Box::new(ledger))
+    }
+
+    fn check_name(&self) -> Result<(), Failure> {
+        let aliases = AliasTopic { cluster: &self.cluster }.all()?;
+        let alias = alias::find(aliases, &self.job);
+        alias.map_or(Ok(()), |alias| Err(alias.refuse_job(&self.place())))
     }
 
     fn take_over(&self) -> Result<Box<dyn Sink>, Failure> {

@@ -122,7 +122,7 @@ fn state(state: State) -> &'static str {
 }
 
 /// `text` without characters that move the cursor, colour, or turn the direction of writing.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         let hidden = matches!(

@@ -16,6 +16,8 @@ struct State {
     files: BTreeMap<PathBuf, File>,
     /// Files whose directory entry is certain.
     entries: BTreeSet<PathBuf>,
+    /// What was renamed since then, the last at the end: from where, whereto, and what was there.
+    renamed: Vec<(PathBuf, PathBuf, Option<File>)>,
     steps: u64,
     killed_at: Option<u64>,
 }
@@ -38,9 +40,20 @@ impl ForgetfulDisk {
         state.killed_at.is_some_and(|at| state.steps >= at)
     }
 
-    /// Starts again with what is certain, and `torn` bytes of what each file had beyond that.
+    /// Starts again with what is certain, and `torn` bytes of what each file had beyond that. A new
+    /// name that is not certain is kept if any bytes are.
     pub fn restart(&self, torn: usize) {
         let mut state = self.0.lock().unwrap();
+        while let Some((from, to, replaced)) = state.renamed.pop() {
+            if torn > 0 {
+                state.entries.remove(&from);
+                state.entries.insert(to);
+                continue;
+            }
+            let moved = state.files.remove(&to).unwrap();
+            state.files.insert(from, moved);
+            state.files.extend(replaced.map(|file| (to, file)));
+        }
         let entries = state.entries.clone();
         state.files.retain(|path, _| entries.contains(path));
         for file in state.files.values_mut() {
@@ -102,6 +115,24 @@ impl Disk for ForgetfulDisk {
         })
     }
 
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(from, |state, dies| {
+            if !dies {
+                let moved = state.files.remove(from).unwrap();
+                let replaced = state.files.insert(to.to_path_buf(), moved);
+                state.renamed.push((from.to_path_buf(), to.to_path_buf(), replaced));
+            }
+        })
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.step(path, |state, dies| {
+            if !dies {
+                state.files.remove(path).unwrap();
+            }
+        })
+    }
+
     fn sync(&self, path: &Path) -> io::Result<()> {
         self.step(path, |state, dies| {
             if !dies {
@@ -116,7 +147,9 @@ impl Disk for ForgetfulDisk {
             let there = state.files.keys().filter(|path| path.parent() == Some(directory));
             let there: Vec<PathBuf> = there.cloned().collect();
             if !dies {
+                state.entries.retain(|path| path.parent() != Some(directory));
                 state.entries.extend(there);
+                state.renamed.retain(|(_, to, _)| to.parent() != Some(directory));
             }
         })
     }

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
+    AdminClient, AdminOptions, AlterConfig, ConfigEntry, ConfigSource, NewTopic, ResourceSpecifier,
     TopicReplication,
 };
 use rdkafka::client::{ClientContext, DefaultClientContext};
@@ -131,16 +131,25 @@ impl Topic {
         let config = AlterConfig::new(ResourceSpecifier::Topic(&self.name)).set(key, value);
         let admin = self.admin();
         // All that is not named goes back to its default, unless it was read before.
-        let all = answer(
-            admin.describe_configs(&[ResourceSpecifier::Topic(&self.name)], &AdminOptions::new()),
-        );
-        let all = all.unwrap().remove(0).unwrap().entries;
+        let all = self.settings();
         let set = all.iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let set = set.filter(|entry| entry.name != key);
         let config = set
             .fold(config, |config, entry| config.set(&entry.name, entry.value.as_deref().unwrap()));
         let changed = answer(admin.alter_configs(&[config], &AdminOptions::new())).unwrap();
         assert!(changed[0].is_ok(), "{changed:?}");
+    }
+
+    /// The value of a setting.
+    pub fn setting(&self, key: &str) -> String {
+        let entry = self.settings().into_iter().find(|entry| entry.name == key);
+        entry.and_then(|entry| entry.value).unwrap_or_default()
+    }
+
+    fn settings(&self) -> Vec<ConfigEntry> {
+        let asked = [ResourceSpecifier::Topic(&self.name)];
+        let found = answer(self.admin().describe_configs(&asked, &AdminOptions::new()));
+        found.unwrap().remove(0).unwrap().entries
     }
 
     /// Waits until it is not there.
