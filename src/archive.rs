@@ -295,8 +295,8 @@ impl<'a> Running<'a> {
         crate::failpoint::reach("segment-put");
         if !put {
             log::say(&format!(
-                "{name} is there already: another archiver writes here too, which costs work and \
-                 no record; going on after what is there",
+                "{name} is there already, from another archiver, or from a request whose answer was \
+                 lost: that costs work and no record; going on after what is there",
             ));
             return Ok(None);
         }

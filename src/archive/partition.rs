@@ -63,7 +63,7 @@ impl Partition {
             last: first,
             records: 0,
             bytes: 0,
-            hour: last.map_or(0, |facts| facts.hour),
+            hour: last.map_or(0, hour_after),
             clocks: (clock, clock),
             mapping: archive.mapping.clone(),
             header: last.and_then(|facts| facts.header.clone()),
@@ -202,14 +202,17 @@ impl Filling {
         let file = file.into_inner().map_err(|error| error.into_error());
         let file = file.attempt(|| cannot_fill(&self.spool))?;
         reach("segment-finished");
-        self.next.first = facts.last + 1;
-        // Where no clock had begun, the hour was a guess.
-        if facts.log_times.is_some() || facts.clocks.1.clock > 0 {
-            self.next.hour = facts.hour.max(self.next.hour);
-        }
+        (self.next.first, self.next.hour) = (facts.last + 1, hour_after(&facts));
         filled.push_back(Filled { file, facts });
         Ok(())
     }
+}
+
+/// The hour at which the segment after one begins at the least: where no clock had begun, that of
+/// the segment was a guess.
+fn hour_after(facts: &Facts) -> u64 {
+    let known = facts.log_times.is_some() || facts.clocks.1.clock > 0;
+    if known { facts.hour } else { 0 }
 }
 
 /// All bytes of a file that was filled.
