@@ -43,6 +43,7 @@ pub(crate) mod fast;
 pub(crate) mod minutes;
 mod radix;
 pub(crate) mod sealed;
+mod trace;
 
 /// A cell got clicks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -23,11 +23,12 @@ use timely::dataflow::channels::pact::{ExchangeCore, Pipeline};
 use timely::dataflow::operators::generic::operator::Operator;
 
 use crate::ads::Ads;
-use crate::count::batch::{Added, Batch, CellBatcher, CountTrace, Told};
+use crate::count::batch::{Added, Batch, CellBatcher, Told};
 use crate::count::changes::{self, PackedChange};
 use crate::count::changes_by;
 use crate::count::minutes::Minutes;
 use crate::count::sealed::Sealed;
+use crate::count::trace::CountTrace;
 use crate::gauge::{Gauge, Gauges};
 use crate::horizon::{Advance, Horizon};
 use crate::keep_first::fast::{PackedCell, PackedCells};

@@ -14,8 +14,9 @@ use timely::progress::Antichain;
 
 use super::{CellsHeld, for_each_grown};
 use crate::ads::{self, Ads, HEAD_BYTES};
-use crate::count::batch::{Added, Batch, CellBatcher, CountTrace, Told};
+use crate::count::batch::{Added, Batch, CellBatcher, Told};
 use crate::count::minutes::Minutes;
+use crate::count::trace::CountTrace;
 use crate::filter::Filters;
 use crate::gauge::Gauge;
 use crate::horizon::{Advance, Horizon, first_minute};
