@@ -40,6 +40,13 @@ pub fn head(id: &[u8]) -> Head {
     }
 }
 
+/// The id of `bytes` bytes that is all in `head`, whose bytes these are.
+#[inline]
+pub(crate) fn text(head: &[u8; HEAD_BYTES], bytes: usize) -> &str {
+    // Sixteen bytes are looked at in two steps, fewer one by one.
+    &std::str::from_utf8(head).expect("an id is text")[..bytes]
+}
+
 /// The number of eight bytes.
 fn number(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes.try_into().expect("there are eight"))
@@ -180,9 +187,8 @@ impl Ads {
         if bytes as usize > HEAD_BYTES {
             return AdId(CompactString::from(&*self.long[&name]));
         }
-        let head = whole(head).to_be_bytes();
-        let id = std::str::from_utf8(&head[..bytes as usize]).expect("an id is text");
-        AdId(CompactString::from(id))
+        let head = head.map(u64::to_be);
+        AdId(CompactString::from(text(bytemuck::cast_ref(&head), bytes as usize)))
     }
 
     /// The id that `name` stands for, if it is longer than its head.

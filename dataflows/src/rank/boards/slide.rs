@@ -5,8 +5,7 @@
 //! first, they are made anew.
 
 use crate::ads::{Ads, Name};
-use crate::count::minutes::Minutes;
-use crate::count::sealed::Column;
+use crate::count::minutes::{Cells, Minutes};
 use crate::rank::boards::board::{Board, window};
 use crate::rank::boards::largest::{Nth, Place};
 use crate::time::Minute;
@@ -22,8 +21,8 @@ impl Board {
             let left = end.0.checked_sub(*length);
             left.map_or(Vec::new(), |left| minutes.columns(Minute(left), self.filter))
         };
-        let leaving: Vec<Vec<Column>> = self.shape.lengths.iter().map(left).collect();
-        let cells: usize = entering.iter().chain(leaving.iter().flatten()).map(Column::len).sum();
+        let leaving: Vec<Vec<Cells>> = self.shape.lengths.iter().map(left).collect();
+        let cells: usize = entering.iter().chain(leaving.iter().flatten()).map(Cells::len).sum();
         // A look-up costs as much as a few steps through a column.
         let few = self.tracked.len() * 8 < cells;
         if few {
@@ -35,10 +34,12 @@ impl Board {
             }
         } else {
             for (at, left) in leaving.iter().enumerate() {
-                for (name, clicks) in left.iter().flat_map(Column::cells) {
-                    if let Some(slot) = self.tracked.find(name) {
-                        self.tracked.sums_mut(slot)[at] -= u64::from(clicks);
-                    }
+                for cells in left {
+                    cells.for_each(|name, clicks| {
+                        if let Some(slot) = self.tracked.find(name) {
+                            self.tracked.sums_mut(slot)[at] -= u64::from(clicks);
+                        }
+                    });
                 }
             }
         }
@@ -69,13 +70,14 @@ impl Board {
         self.bars.push_front(bar);
         self.bars.truncate(self.shape.span() as usize);
         self.end = Some(end);
+        self.add_up_bars();
         if let Some(left) = end.0.checked_sub(self.shape.span()) {
             self.tracked.drop_until(Minute(left));
         }
     }
 
     /// The minutes in which an untracked ad may have clicks, with their cells.
-    fn history<'a>(&self, minutes: &'a Minutes, end: Minute) -> Vec<(Minute, Vec<Column<'a>>)> {
+    fn history<'a>(&self, minutes: &'a Minutes, end: Minute) -> Vec<(Minute, Vec<Cells<'a>>)> {
         let bars = self.bars.iter().zip(0..self.shape.longest());
         let with_clicks = bars.filter(|(bar, _)| **bar > 1);
         let known = with_clicks.map(|(_, age)| end.minus(age));
@@ -87,7 +89,7 @@ impl Board {
         &mut self,
         slot: usize,
         name: Name,
-        history: &[(Minute, Vec<Column>)],
+        history: &[(Minute, Vec<Cells>)],
         end: Minute,
     ) {
         for (minute, columns) in history {
@@ -104,7 +106,7 @@ impl Board {
 
     /// The bar of a new minute, after lists that ended with `last`.
     fn choose_bar(&self, minutes: &Minutes, minute: Minute, last: Minute) -> u64 {
-        let cells = |minute| minutes.columns(minute, self.filter).iter().map(Column::len).sum();
+        let cells = |minute| minutes.columns(minute, self.filter).iter().map(Cells::len).sum();
         let (own, before): (usize, usize) = (cells(minute), cells(minute.minus(1)));
         // A minute that has hardly begun will be like the one before it.
         let like = if own * 2 < before { minute.minus(1) } else { minute };
@@ -138,15 +140,14 @@ impl Board {
             });
         }
         for minute in known {
-            for (name, clicks) in
-                minutes.columns(minute, self.filter).iter().flat_map(Column::cells)
-            {
+            minutes.cells(minute, self.filter, |name, clicks| {
                 if let Some(slot) = self.tracked.find(name) {
-                    self.add_to(slot, minute, end, clicks.into());
+                    self.add_to(slot, minute, end, clicks);
                 }
-            }
+            });
         }
         self.end = Some(end);
+        self.add_up_bars();
         lists
     }
 
@@ -172,6 +173,6 @@ impl Board {
     }
 }
 
-fn clicks_in(columns: &[Column], name: Name) -> u64 {
+fn clicks_in(columns: &[Cells], name: Name) -> u64 {
     columns.iter().map(|column| u64::from(column.clicks(name))).sum()
 }

@@ -12,12 +12,20 @@ pub(super) struct Tracked {
     ads: Vec<(Name, Minute)>,
     /// Of each slot as many sums as there are windows.
     sums: Vec<u64>,
+    /// No ad reached its last bar before.
+    first: Minute,
 }
 
 impl Tracked {
     /// No ads.
     pub(super) fn new(windows: usize) -> Tracked {
-        Tracked { windows, slots: Table::default(), ads: Vec::new(), sums: Vec::new() }
+        Tracked {
+            windows,
+            slots: Table::default(),
+            ads: Vec::new(),
+            sums: Vec::new(),
+            first: Minute(u32::MAX),
+        }
     }
 
     /// Ads that are tracked.
@@ -36,6 +44,7 @@ impl Tracked {
         let slot = *self.slots.entry(name).or_insert(next);
         if slot == next {
             self.ads.push((name, minute));
+            self.first = self.first.min(minute);
             self.sums.resize(self.sums.len() + self.windows, 0);
         }
         self.raise(slot as usize, minute);
@@ -72,6 +81,10 @@ impl Tracked {
 
     /// Drops the ads that reached no bar after `minute`.
     pub(super) fn drop_until(&mut self, minute: Minute) {
+        if self.first > minute {
+            return;
+        }
+        self.first = minute.plus(1);
         let mut slot = 0;
         while let Some((name, last)) = self.ads.get(slot).copied() {
             if last > minute {
