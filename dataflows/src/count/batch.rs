@@ -121,8 +121,14 @@ impl CellBatcher {
         needed: Rc<Cell<Minute>>,
         options: &Options,
     ) -> CellBatcher {
-        let (options, waiting, retained) = (options.clone(), BTreeMap::new(), Antichain::new());
-        CellBatcher { ads, horizon, needed, options, waiting, retained }
+        CellBatcher {
+            ads,
+            horizon,
+            needed,
+            options: options.clone(),
+            waiting: BTreeMap::new(),
+            retained: Antichain::new(),
+        }
     }
 
     /// The first minute of which a cell may be told at `upper` or later.

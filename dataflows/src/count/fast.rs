@@ -102,14 +102,15 @@ pub(crate) struct Growing {
     pub(crate) minute: Minute,
     /// The cells.
     pub(crate) grown: Rc<Grown>,
-    /// The clicks of each before.
-    pub(crate) was: Rc<Vec<u64>>,
+    /// The clicks of each before; empty if the minute had none.
+    pub(crate) was: Rc<[u64]>,
 }
 
 impl Growing {
     /// The cells, each with the clicks before.
     pub(crate) fn cells(&self) -> impl Iterator<Item = (&Added, u64)> {
-        self.grown.cells.iter().zip(self.was.iter().copied())
+        let was = |at: usize| self.was.get(at).copied().unwrap_or(0);
+        self.grown.cells.iter().enumerate().map(move |(at, cell)| (cell, was(at)))
     }
 }
 
@@ -157,11 +158,14 @@ impl<Tr: TraceReader<Time = Epoch, Batch = Rc<Batch>>> Reading<Tr> {
     }
 
     fn growing(&mut self, Told { minute, grown, .. }: &Told) -> Growing {
-        let known = self.all.minutes.of(*minute);
-        let was = |cell: &Added| known.map_or(0, |known| known.clicks(cell.place, cell.name));
-        let was: Vec<u64> = grown.cells.iter().map(was).collect();
-        self.held.add(*minute, was.iter().filter(|was| **was == 0).count() as u64);
-        Growing { minute: *minute, grown: Rc::clone(grown), was: Rc::new(was) }
+        let (minute, cells) = (*minute, &grown.cells);
+        let was: Rc<[u64]> = match self.all.minutes.of(minute) {
+            Some(known) => cells.iter().map(|cell| known.clicks(cell.place, cell.name)).collect(),
+            None => Rc::default(),
+        };
+        let known = was.iter().filter(|was| **was > 0).count();
+        self.held.add(minute, (cells.len() - known) as u64);
+        Growing { minute, grown: Rc::clone(grown), was }
     }
 }
 

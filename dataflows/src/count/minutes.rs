@@ -152,6 +152,11 @@ impl Minutes {
         }
     }
 
+    /// Cells of a filter in all parts of a minute.
+    pub(crate) fn cells_of(&self, minute: Minute, filter: u32) -> usize {
+        self.columns(minute, filter).iter().map(Cells::len).sum()
+    }
+
     /// No ad has more clicks in a minute.
     pub(crate) fn most(&self, minute: Minute, filter: u32) -> u64 {
         match self.of(minute) {

@@ -41,6 +41,8 @@ pub(super) struct Board {
     /// The clicks at the last place of the last list, by window.
     pub(super) nth: Vec<u64>,
     pub(super) lists: BTreeMap<Minute, Vec<Vec<Place>>>,
+    /// Cells from which the bar of the end was chosen.
+    pub(super) chosen_from: usize,
     /// What all bars before each age leave to an untracked ad at most.
     pub(super) below: Vec<u64>,
     /// Clicks of the ad that is looked at, by minute.
@@ -80,6 +82,7 @@ impl Board {
             since: Minute::default(),
             nth: Vec::new(),
             lists: BTreeMap::new(),
+            chosen_from: 0,
             below: Vec::new(),
             looked_up: Table::default(),
             costs: Costs::default(),
@@ -120,7 +123,11 @@ impl Board {
                 self.scan_all(minutes, ads, end)
             }
             // The first minute may have hardly begun when its bar was chosen: it gets another.
-            Some(last) if last > self.since && end.0 - last.0 <= self.shape.longest() => {
+            Some(last)
+                if last > self.since
+                    && end.0 - last.0 <= self.shape.longest()
+                    && !self.outgrew(minutes, last) =>
+            {
                 self.track_crossed(minutes);
                 (last.0..end.0).for_each(|_| self.slide(minutes));
                 self.list(minutes, ads, end)
@@ -132,6 +139,13 @@ impl Board {
         };
         self.lists.insert(end, lists);
         std::mem::take(&mut self.costs)
+    }
+
+    /// Whether minute `last` got so many more cells since its bar was chosen that most of its ads
+    /// are tracked.
+    fn outgrew(&self, minutes: &Minutes, last: Minute) -> bool {
+        let cells = minutes.cells_of(last, self.filter);
+        cells > 4 * self.chosen_from.max(FEW_CELLS) && 2 * self.tracked.len() > cells
     }
 
     /// The bar of a minute that the sums may contain.
@@ -217,6 +231,9 @@ impl Learning<'_> {
         self.grew.tracked.push((growth, slot));
     }
 }
+
+/// Cells of a minute of which it costs little to track all.
+const FEW_CELLS: usize = if cfg!(test) { 16 } else { 1 << 10 };
 
 /// The minutes of the window of that length which ends with `end`.
 pub(super) fn window(end: Minute, length: u32) -> RangeInclusive<Minute> {

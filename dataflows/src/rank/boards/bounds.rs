@@ -205,9 +205,13 @@ fn put(list: &mut Vec<Place>, place: Place, top: usize, ads: &Ads) -> bool {
     // An ad's sum only grows, so its old place is this one or behind it.
     let (Reverse(sum), name) = place;
     let ties = list.partition_point(|(known, _)| known.0 > sum);
-    let tied = list[ties..].partition_point(|(known, _)| known.0 == sum);
-    let at = list[ties..ties + tied].partition_point(|(_, known)| ads.order(*known, name).is_lt());
-    let at = ties + at;
+    // Mostly nobody has as many.
+    let mut at = ties;
+    if list.get(ties).is_some_and(|(known, _)| known.0 == sum) {
+        let tied = list[ties..].partition_point(|(known, _)| known.0 == sum);
+        let of_ties = &list[ties..ties + tied];
+        at += of_ties.partition_point(|(_, known)| ads.order(*known, name).is_lt());
+    }
     match list[at..].iter().position(|(_, known)| *known == name) {
         Some(0) if list[at] == place => return false,
         Some(old) => list[at..=at + old].rotate_right(1),

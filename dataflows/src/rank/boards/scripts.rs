@@ -96,7 +96,7 @@ impl Both {
         let mut grew = Vec::new();
         for of_minute in grown.chunk_by(|a, b| a.2.minute == b.2.minute) {
             let cells: Vec<Added> = of_minute.iter().map(|(added, ..)| *added).collect();
-            let was = Rc::new(of_minute.iter().map(|(_, was, _)| *was).collect());
+            let was = of_minute.iter().map(|(_, was, _)| *was).collect();
             let grown = Rc::new(Grown { places: places(&cells), cells });
             grew.extend(self.boards.grew(&Growing { minute: of_minute[0].2.minute, grown, was }));
         }
