@@ -75,7 +75,7 @@ impl worker::Grown for ToldMinute {
 struct FastLists {
     counts: Reading<TraceAgent<CountTrace>>,
     boards: Boards,
-    /// What grew at the last epoch, by minute and the place of the filter.
+    /// What grew at the epoch that is worked on, by minute and the place of the filter.
     grew: BTreeMap<(Minute, u32), Grew>,
     filters: Filters,
     ads: Rc<RefCell<Ads>>,
@@ -137,6 +137,8 @@ impl Lists for FastLists {
     }
 
     fn forget_before(&mut self, minute: Minute) {
+        // Lists are right: what grew would hold the cells of a minute until the next.
+        self.grew.clear();
         self.needed.set(self.boards.forget_before(minute));
         // Names are in use as long as the arrangement holds their minutes.
         self.ads.borrow_mut().release_before(self.counts.first_minute().0.into());
