@@ -40,6 +40,13 @@ pub fn head(id: &[u8]) -> Head {
     }
 }
 
+/// The id of `bytes` bytes that is all in `head`, whose bytes these are.
+#[inline]
+pub(crate) fn text(head: &[u8; HEAD_BYTES], bytes: usize) -> &str {
+    // Sixteen bytes are looked at in two steps, fewer one by one.
+    &std::str::from_utf8(head).expect("an id is text")[..bytes]
+}
+
 /// The number of eight bytes.
 fn number(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes.try_into().expect("there are eight"))
@@ -108,7 +115,8 @@ pub struct Name(pub u32);
 /// Ads and their names; see the module.
 #[derive(Default)]
 pub struct Ads {
-    names: HashTable<Name>,
+    /// Each with half of the hash of its ad, so that nobody has to look at the ad to move it.
+    names: HashTable<(Name, u32)>,
     known: Vec<Known>,
     /// The ids that are longer than their heads.
     long: Table<Name, Box<str>>,
@@ -132,14 +140,17 @@ impl Ads {
     /// The name of the ad whose id has `bytes` bytes and is `long` unless it is all in its head, in
     /// use until `until` at least.
     pub fn name(&mut self, head: Head, bytes: usize, long: &[u8], until: u64) -> Name {
-        let hash = hash(head, bytes, long);
-        let same = |name: &Name| {
-            let known = &self.known[name.0 as usize];
-            known.head == head
-                && known.bytes as usize == bytes
-                && (bytes <= HEAD_BYTES || self.long[name].as_bytes() == long)
+        let hash = hash(head, bytes, long) >> 32;
+        let hash = u32::try_from(hash).expect("it is half of it");
+        let same = |(name, of): &(Name, u32)| {
+            *of == hash && {
+                let known = &self.known[name.0 as usize];
+                known.head == head
+                    && known.bytes as usize == bytes
+                    && (bytes <= HEAD_BYTES || self.long[name].as_bytes() == long)
+            }
         };
-        if let Some(name) = self.names.find(hash, same) {
+        if let Some((name, _)) = self.names.find(spread(hash), same) {
             let known = &mut self.known[name.0 as usize];
             known.until = known.until.max(until);
             return *name;
@@ -153,7 +164,7 @@ impl Ads {
         self.name(head(id), id.len(), id, until)
     }
 
-    fn add(&mut self, known: Known, hash: u64, long: &[u8]) -> Name {
+    fn add(&mut self, known: Known, hash: u32, long: &[u8]) -> Name {
         let is_long = known.bytes as usize > HEAD_BYTES;
         let name = match self.free.pop() {
             Some(name) => {
@@ -169,8 +180,7 @@ impl Ads {
             let text = std::str::from_utf8(long).expect("an id is text");
             self.long.insert(name, text.into());
         }
-        let (known, long) = (&self.known, &self.long);
-        self.names.insert_unique(hash, name, |name| known[name.0 as usize].hash(*name, long));
+        self.names.insert_unique(spread(hash), (name, hash), |(_, hash)| spread(*hash));
         name
     }
 
@@ -180,9 +190,8 @@ impl Ads {
         if bytes as usize > HEAD_BYTES {
             return AdId(CompactString::from(&*self.long[&name]));
         }
-        let head = whole(head).to_be_bytes();
-        let id = std::str::from_utf8(&head[..bytes as usize]).expect("an id is text");
-        AdId(CompactString::from(id))
+        let head = head.map(u64::to_be);
+        AdId(CompactString::from(text(bytemuck::cast_ref(&head), bytes as usize)))
     }
 
     /// The id that `name` stands for, if it is longer than its head.
@@ -218,7 +227,7 @@ impl Ads {
             return;
         }
         let Ads { names, known, long, free, .. } = self;
-        names.retain(|name| {
+        names.retain(|(name, _)| {
             let used = known[name.0 as usize].until >= now;
             if !used {
                 long.remove(name);
@@ -230,11 +239,9 @@ impl Ads {
     }
 }
 
-impl Known {
-    fn hash(&self, name: Name, long: &Table<Name, Box<str>>) -> u64 {
-        let long = long.get(&name).map_or(&[][..], |id| id.as_bytes());
-        hash(self.head, self.bytes as usize, long)
-    }
+/// A hash for a table, made of half of one.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 #[cfg(test)]

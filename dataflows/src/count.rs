@@ -41,8 +41,10 @@ pub mod changes;
 mod clicks;
 pub(crate) mod fast;
 pub(crate) mod minutes;
+mod open;
 mod radix;
 pub(crate) mod sealed;
+pub(crate) mod trace;
 
 /// A cell got clicks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -77,51 +79,38 @@ pub fn count<'scope>(
 /// What `counts` learns, as changed totals; what expires is left out.
 fn changes<'scope>(counts: Arranged<'scope, Counts>, gauges: &Gauges) -> Updates<'scope, Change> {
     let gauge = gauges.cells.clone();
-    Updates::new(changes_by(counts, move |batches, known, tell| {
-        for_each_total(batches, known, |cell, epoch, was, now| {
-            if now > was {
-                gauge.add(u64::from(was == 0));
-                tell((Change { cell: cell.clone(), clicks: now, was }, epoch, 1));
-            }
-        });
-    }))
-}
-
-/// What `find` tells of the batches that `counts` learns, given those known before.
-fn changes_by<'scope, Tr: TraceReader<Time = Epoch> + 'static, D: Clone + 'static>(
-    counts: Arranged<'scope, TraceAgent<Tr>>,
-    mut find: impl FnMut(Vec<Tr::Batch>, Vec<Tr::Batch>, &mut dyn FnMut(D)) + 'static,
-) -> Stream<'scope, D> {
     let Arranged { stream, mut trace } = counts;
-    stream.unary_frontier::<CapacityContainerBuilder<Vec<D>>, _, _, _>(
-        Pipeline,
-        "Changes",
-        |_, _| {
-            let mut before = Antichain::from_elem(0);
-            move |(spans, _), output| {
-                let mut times = CapabilitySet::new();
-                let mut batches = Vec::new();
-                let mut upper = before.clone();
-                spans.for_each(|time, spans| {
-                    time.retain_stamp(0).iter().for_each(|time| times.insert(time.clone()));
-                    for span in spans.drain(..) {
-                        upper.clone_from(span.upper());
-                        batches.extend(span.inner);
+    let changes = stream.unary_frontier::<Builder<Change>, _, _, _>(Pipeline, "Changes", |_, _| {
+        let mut before = Antichain::from_elem(0);
+        move |(spans, _), output| {
+            let mut times = CapabilitySet::new();
+            let mut batches = Vec::new();
+            let mut upper = before.clone();
+            spans.for_each(|time, spans| {
+                time.retain_stamp(0).iter().for_each(|time| times.insert(time.clone()));
+                for span in spans.drain(..) {
+                    upper.clone_from(span.upper());
+                    batches.extend(span.inner);
+                }
+            });
+            if !times.is_empty() {
+                let known = trace.batches_through(before.borrow());
+                let known = known.expect("nothing is compacted beyond what was read");
+                let mut session = output.session(&times);
+                for_each_total(batches, known, |cell, epoch, was, now| {
+                    if now > was {
+                        gauge.add(u64::from(was == 0));
+                        session.give((Change { cell: cell.clone(), clicks: now, was }, epoch, 1));
                     }
                 });
-                if !times.is_empty() {
-                    let known = trace.batches_through(before.borrow());
-                    let known = known.expect("nothing is compacted beyond what was read");
-                    let mut session = output.session(&times);
-                    find(batches, known, &mut |told| session.give(told));
-                }
-                before = upper;
-                trace.advance_upper(&mut before);
-                trace.set_logical_compaction(before.borrow());
-                trace.set_physical_compaction(before.borrow());
             }
-        },
-    )
+            before = upper;
+            trace.advance_upper(&mut before);
+            trace.set_logical_compaction(before.borrow());
+            trace.set_physical_compaction(before.borrow());
+        }
+    });
+    Updates::new(changes)
 }
 
 /// Calls `each` with the total of a cell before and after each of its updates in `batches`,

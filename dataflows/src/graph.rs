@@ -107,10 +107,10 @@ fn fast<'scope>(
     let arrivals = arrivals.concat(packed(lifted, options));
     let (cells, tallies) =
         keep_first::fast::keep_first(arrivals, advances.clone(), seen, options, gauges);
-    let (counts, ads) = count::fast::count(cells, advances.clone(), options);
-    let grown = count::fast::grown(counts, gauges);
-    let changes = count::fast::changes(grown.clone(), Rc::clone(&ads), options);
-    let ranks = rank::fast::rank(grown, ads, advances, options, gauges);
+    let counted = count::fast::count(cells, advances.clone(), options);
+    let ads = Rc::clone(&counted.ads);
+    let (growing, ranks) = rank::fast::rank(counted, advances, options, gauges);
+    let changes = count::fast::changes(growing, ads, options);
     (changes, ranks, tallies)
 }
 

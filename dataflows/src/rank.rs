@@ -56,21 +56,23 @@ pub fn rank<'scope>(
 ) -> Updates<'scope, List> {
     let windows = Windows::new(&options.windows, options.top);
     let grown = changes.inner.map(|(change, epoch, _)| (epoch, change));
-    rank_by(windows, grown, advances, options, gauges)
+    rank_by(windows, grown, advances, options, gauges).1
 }
 
-/// The lists that each epoch tells, of what `grown` says, each worker's made by `lists`.
+/// What grew and the lists that each epoch tells, of what `grown` says, each worker's made by
+/// `lists`.
 fn rank_by<'scope, L: Lists>(
     lists: L,
     grown: Stream<'scope, (Epoch, L::Grown)>,
     advances: Stream<'scope, Advance>,
     options: &Options,
     gauges: &Gauges,
-) -> Updates<'scope, List> {
+) -> (Stream<'scope, (Epoch, L::Growing)>, Updates<'scope, List>) {
     let opened = opened(grown.clone(), options);
     let minutes_held = gauges.minutes.clone();
-    let parts = rank_worker(lists, grown, opened, advances.clone(), options, minutes_held);
-    rank_all(parts, advances, options)
+    let (growing, parts) =
+        rank_worker(lists, grown, opened, advances.clone(), options, minutes_held);
+    (growing, rank_all(parts, advances, options))
 }
 
 /// A minute has its first click of a filter, at an epoch.
@@ -108,6 +110,7 @@ struct Part {
 /// A list of all workers.
 #[derive(Default)]
 struct Whole {
+    /// What each worker told, if there are several.
     parts: BTreeMap<usize, Vec<Ranked>>,
     told: Vec<Ranked>,
 }
@@ -120,6 +123,7 @@ fn rank_all<'scope>(
 ) -> Updates<'scope, List> {
     let by_group = Exchange::new(|(part, _, _): &(Part, Epoch, isize)| part.list.group.hashed());
     let options = options.clone();
+    let workers = parts.inner.scope().peers();
     let lists = parts.inner.binary_frontier::<_, Builder<List>, _, _, _, _>(
         advances,
         by_group,
@@ -139,18 +143,23 @@ fn rank_all<'scope>(
                 });
                 let open = open_from(open_parts).min(open_from(open_advances));
                 while let Some((epoch, time, parts)) = held.take_closed(open) {
-                    let mut changed = BTreeSet::new();
-                    for Part { worker, list: List { group: (filter, window, minute), ads } } in
-                        parts
-                    {
+                    let mut changed = BTreeMap::new();
+                    for Part { worker, list: List { group, ads } } in parts {
+                        let (filter, window, minute) = group;
                         let whole = wholes.entry((minute, filter, window)).or_default();
-                        whole.parts.insert(worker, ads);
-                        changed.insert((minute, filter, window));
+                        if workers == 1 {
+                            changed.insert((minute, filter, window), ads);
+                        } else {
+                            whole.parts.insert(worker, ads);
+                            changed.insert((minute, filter, window), Vec::new());
+                        }
                     }
                     let mut session = output.session(&time);
-                    for (minute, filter, window) in changed {
+                    for ((minute, filter, window), mut ads) in changed {
                         let whole = wholes.entry((minute, filter, window)).or_default();
-                        let ads = whole.first(options.top);
+                        if workers > 1 {
+                            ads = whole.first(options.top);
+                        }
                         if options.settle(minute) == epoch || ads != whole.told {
                             whole.told.clone_from(&ads);
                             let group = (filter, window, minute);

@@ -1,44 +1,44 @@
-//! Counts of the fast engine as batches and a trace of our own.
+//! Cells of the fast engine on their way into the arrangement, as batches.
 //!
 //! ```text
-//! cells ─▶ batcher ─▶ batch: what each closed epoch told of each minute, sealed
-//!                       │
-//!                     trace: │ all before the readers │ batch │ batch │ …
+//! cells ─▶ batcher ─▶ batch: what each closed epoch told of each minute, in the order of ids
+//!                        └─▶ trace: batches that all readers have passed, as one, by minute
 //! ```
 //!
-//! A batch holds the counts of a minute in one sealed part, which readers share by reference. What
-//! all readers have passed is one batch, by minute; minutes that can take no more clicks are
-//! dropped from it whole. As a trace it is thus only faithful to readers who do not ask for those.
+//! What an epoch told of a minute is put in order once, and shared by reference with all readers.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use differential_dataflow::batcher::{Batcher, Extract};
-use differential_dataflow::logging::Logger;
-use differential_dataflow::trace::{Description, ExertionLogic, Span, Trace, TraceReader};
-use timely::dataflow::operators::generic::OperatorInfo;
-use timely::order::PartialOrder;
 use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
-use timely::scheduling::activate::Activator;
 
 use crate::ads::{Ads, Head, Name};
 use crate::count::minutes::Minutes;
-use crate::count::sealed::Sealed;
 use crate::horizon::Horizon;
 use crate::keep_first::fast::{PackedCell, PackedCells};
 use crate::options::Options;
 use crate::time::{Epoch, Minute};
 
-/// What an epoch told of a minute: clicks that were added to its cells.
-#[derive(Clone)]
+/// What an epoch told of a minute.
+#[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) epoch: Epoch,
     pub(crate) minute: Minute,
-    pub(crate) added: Rc<Sealed>,
-    /// The same cells in the order in which they are told: by id, then by filter.
-    pub(crate) in_order: Rc<Vec<Added>>,
+    /// The first minute that has not settled at this epoch.
+    pub(crate) unsettled: Minute,
+    pub(crate) grown: Rc<Grown>,
+}
+
+/// Cells of a minute that got clicks.
+#[derive(Debug)]
+pub(crate) struct Grown {
+    /// In the order in which they are told: by id, then by filter.
+    pub(crate) cells: Vec<Added>,
+    /// The places of their filters, ascending.
+    pub(crate) places: Vec<u32>,
 }
 
 /// What a range of epochs told.
@@ -46,27 +46,45 @@ pub(crate) struct Told {
 pub(crate) struct Batch {
     /// By epoch and minute; nothing in the batch of what all readers have passed.
     pub(crate) told: Vec<Told>,
-    /// The same by minute.
+    /// By minute what all readers have passed; nothing in other batches.
     pub(crate) minutes: Minutes,
-    /// Earlier minutes take no more clicks.
+    /// Nobody needs the minutes before.
     pub(crate) forget_before: Minute,
 }
 
 impl Batch {
-    fn new(told: Vec<Told>, forget_before: Minute) -> Batch {
-        let mut minutes = Minutes::default();
-        for Told { minute, added, .. } in &told {
-            minutes.add(*minute, Rc::clone(added));
+    /// Adds what a later batch told to what all readers have passed, and forgets what it says.
+    pub(super) fn absorb(&mut self, later: &Batch) {
+        for of_epoch in later.told.chunk_by(|a, b| a.epoch == b.epoch) {
+            for Told { minute, unsettled, grown, .. } in of_epoch {
+                let cells = grown.cells.iter();
+                let cells = cells.map(|cell| (cell.place, cell.name, cell.clicks));
+                self.minutes.add(*minute, cells, *minute < *unsettled);
+            }
+            self.minutes.seal_before(of_epoch[0].unsettled);
         }
-        Batch { told, minutes, forget_before }
+        self.forget_before = self.forget_before.max(later.forget_before);
+        self.minutes.forget_before(self.forget_before);
     }
 
-    /// Adds what a later batch told, and forgets what it says.
-    fn absorb(&mut self, later: &Batch) {
-        for Told { minute, added, .. } in &later.told {
-            self.minutes.add(*minute, Rc::clone(added));
-        }
-        self.minutes.forget_before(later.forget_before);
+    /// What `batches`, which follow each other from the first epoch on, told by minute.
+    pub(super) fn joined(batches: Vec<Rc<Batch>>) -> Rc<Batch> {
+        let mut batches = batches.into_iter().peekable();
+        let all = batches.next_if(|first| first.told.is_empty());
+        // There are others if some reader has not passed them.
+        batches.fold(all.unwrap_or_default(), |mut all, later| {
+            Rc::make_mut(&mut all).absorb(&later);
+            all
+        })
+    }
+
+    /// What the epochs before `epoch` told, and the rest.
+    pub(super) fn split_at(&self, epoch: Epoch) -> (Batch, Batch) {
+        let at = self.told.partition_point(|told| told.epoch < epoch);
+        let (before, after) = self.told.split_at(at);
+        let before = Batch { told: before.to_vec(), ..Batch::default() };
+        let forget_before = self.forget_before;
+        (before, Batch { told: after.to_vec(), forget_before, ..Batch::default() })
     }
 }
 
@@ -74,13 +92,15 @@ impl Batch {
 pub(crate) struct CellBatcher {
     ads: Rc<RefCell<Ads>>,
     horizon: Rc<RefCell<Horizon>>,
+    /// The first minute that whoever reads the counts needs, even if it takes no more clicks.
+    needed: Rc<Cell<Minute>>,
     options: Options,
     waiting: BTreeMap<Epoch, BTreeMap<Minute, Vec<Added>>>,
     retained: Antichain<Epoch>,
 }
 
 /// A cell of a minute, to which clicks are added.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Added {
     /// The head of its ad's id.
     pub(crate) head: Head,
@@ -98,10 +118,17 @@ impl CellBatcher {
     pub(crate) fn new(
         ads: Rc<RefCell<Ads>>,
         horizon: Rc<RefCell<Horizon>>,
+        needed: Rc<Cell<Minute>>,
         options: &Options,
     ) -> CellBatcher {
-        let options = options.clone();
-        CellBatcher { ads, horizon, options, waiting: BTreeMap::new(), retained: Antichain::new() }
+        CellBatcher {
+            ads,
+            horizon,
+            needed,
+            options: options.clone(),
+            waiting: BTreeMap::new(),
+            retained: Antichain::new(),
+        }
     }
 
     /// The first minute of which a cell may be told at `upper` or later.
@@ -120,6 +147,7 @@ impl Batcher<PackedCells> for CellBatcher {
             let PackedCell { epoch, minute, .. } = of_minute[0];
             let waiting = self.waiting.entry(epoch).or_default();
             let waiting = waiting.entry(Minute(minute)).or_default();
+            waiting.reserve(of_minute.len());
             let mut last: Option<(Head, u32, Name)> = None;
             for cell in of_minute {
                 let PackedCell { head, ad_bytes: id_bytes, place, clicks, .. } = *cell;
@@ -174,127 +202,35 @@ impl Extract for CellBatcher {
         self.retained.extend(self.waiting.first_key_value().map(|(epoch, _)| *epoch));
         let mut told = Vec::new();
         for (epoch, minutes) in closed {
+            let unsettled = self.options.first_unsettled(epoch);
             for (minute, cells) in minutes {
-                let in_order = Rc::new(in_order(cells, &self.ads.borrow()));
-                let cells = in_order.iter().map(|cell| (cell.place, cell.name, cell.clicks));
-                let added = Rc::new(Sealed::from_cells(cells));
-                told.push(Told { epoch, minute, added, in_order });
+                let cells = in_order(cells, &self.ads.borrow());
+                let grown = Rc::new(Grown { places: places(&cells), cells });
+                told.push(Told { epoch, minute, unsettled, grown });
             }
         }
         if told.is_empty() {
             return (None, self.retained.borrow());
         }
         let forget_before = open.map_or(Minute(0), |open| self.first_minute(open));
+        let forget_before = forget_before.min(self.needed.get());
         self.ads.borrow_mut().sweep_released();
-        (Some(Rc::new(Batch::new(told, forget_before))), self.retained.borrow())
+        let batch = Batch { told, forget_before, ..Batch::default() };
+        (Some(Rc::new(batch)), self.retained.borrow())
     }
 }
 
-/// All counts of a worker; see the module.
-pub(crate) struct CountTrace {
-    /// What all readers have passed first, then batch by batch.
-    spans: VecDeque<Span<Epoch, Rc<Batch>>>,
-    upper: Antichain<Epoch>,
-    logical: Antichain<Epoch>,
-    physical: Antichain<Epoch>,
-}
-
-impl CountTrace {
-    /// Makes one batch of those that all readers have passed.
-    fn fold(&mut self) {
-        while let [first, second, ..] = self.spans.make_contiguous() {
-            let passed = |frontier: &Antichain<Epoch>| {
-                PartialOrder::less_equal(&second.upper().borrow(), &frontier.borrow())
-            };
-            if !passed(&self.logical) || !passed(&self.physical) {
-                return;
-            }
-            let desc = Description::new(
-                first.lower().clone(),
-                second.upper().clone(),
-                Antichain::from_elem(0),
-            );
-            let mut all = first.inner.take();
-            if let Some(later) = &second.inner {
-                Rc::make_mut(all.get_or_insert_default()).absorb(later);
-            }
-            let all = all.map(|mut all| {
-                Rc::make_mut(&mut all).told.clear();
-                all
-            });
-            self.spans.pop_front();
-            self.spans[0] = Span::new(desc, all);
+/// The places of the filters of `cells`, ascending.
+pub(crate) fn places(cells: &[Added]) -> Vec<u32> {
+    let mut has = Vec::new();
+    for Added { place, .. } in cells {
+        let place = *place as usize;
+        if has.len() <= place {
+            has.resize(place + 1, false);
         }
+        has[place] = true;
     }
-}
-
-impl TraceReader for CountTrace {
-    type Time = Epoch;
-    type Batch = Rc<Batch>;
-
-    fn spans_through(
-        &mut self,
-        upper: AntichainRef<'_, Epoch>,
-    ) -> Option<Vec<Span<Epoch, Rc<Batch>>>> {
-        let mut through = Vec::new();
-        for span in self.spans.iter().filter(|span| span.has_updates()) {
-            if PartialOrder::less_equal(&span.upper().borrow(), &upper) {
-                through.push(span.clone());
-            } else if !PartialOrder::less_equal(&upper, &span.lower().borrow()) {
-                return None;
-            }
-        }
-        Some(through)
-    }
-
-    fn set_logical_compaction(&mut self, frontier: AntichainRef<'_, Epoch>) {
-        self.logical = frontier.to_owned();
-        self.fold();
-    }
-
-    fn get_logical_compaction(&mut self) -> AntichainRef<'_, Epoch> {
-        self.logical.borrow()
-    }
-
-    fn set_physical_compaction(&mut self, frontier: AntichainRef<'_, Epoch>) {
-        self.physical = frontier.to_owned();
-        self.fold();
-    }
-
-    fn get_physical_compaction(&mut self) -> AntichainRef<'_, Epoch> {
-        self.physical.borrow()
-    }
-
-    fn map_spans<F: FnMut(&Span<Epoch, Rc<Batch>>)>(&self, each: F) {
-        self.spans.iter().for_each(each);
-    }
-}
-
-impl Trace for CountTrace {
-    fn new(_: OperatorInfo, _: Option<Logger>, _: Option<Activator>) -> CountTrace {
-        let start = || Antichain::from_elem(0);
-        CountTrace { spans: VecDeque::new(), upper: start(), logical: start(), physical: start() }
-    }
-
-    fn exert(&mut self) {}
-
-    fn set_exert_logic(&mut self, _: ExertionLogic) {}
-
-    fn insert(&mut self, span: Span<Epoch, Rc<Batch>>) {
-        if &self.upper != span.lower() {
-            self.spans.push_back(Span::empty(self.upper.clone(), span.lower().clone()));
-        }
-        self.upper.clone_from(span.upper());
-        self.spans.push_back(span);
-        self.fold();
-    }
-
-    fn close(&mut self) {
-        if !self.upper.is_empty() {
-            let lower = std::mem::take(&mut self.upper);
-            self.spans.push_back(Span::empty(lower, Antichain::new()));
-        }
-    }
+    (0..).zip(has).filter(|(_, has)| *has).map(|(place, _)| place).collect()
 }
 
 #[cfg(test)]
@@ -326,7 +262,7 @@ mod tests {
             let advance = Advance { epoch, clock: epoch - 500, ..Advance::default() };
             horizon.borrow_mut().note(&advance);
         }
-        let batcher = CellBatcher::new(Rc::default(), horizon, &options);
+        let batcher = CellBatcher::new(Rc::default(), horizon, Rc::default(), &options);
         assert_eq!(batcher.first_minute(600_000), Minute(3));
         assert_eq!(batcher.first_minute(601_000), Minute(8));
     }

@@ -159,8 +159,10 @@ type Told<'a> = (&'a PackedChange, &'a [u8]);
 
 fn seen<'a>((change, text): Told<'a>) -> ChangeRef<'a> {
     let PackedChange { id, clicks, was, minute, filter, id_bytes, .. } = change;
-    let id = if change.is_long() { text } else { &id[..*id_bytes as usize] };
-    let ad = std::str::from_utf8(id).expect("an id is text");
+    let ad = match change.is_long() {
+        true => std::str::from_utf8(text).expect("an id is text"),
+        false => ads::text(id, *id_bytes as usize),
+    };
     ChangeRef { ad, minute: Minute(*minute), filter: *filter, clicks: *clicks, was: *was }
 }
 

@@ -1,47 +1,111 @@
-//! The counts of many minutes, each in a few sealed parts.
+//! The counts of many minutes: open ones in tables, the others in a few sealed parts each.
 //!
-//! A part that is added is merged with the one before it while that is smaller than twice its size.
-//! Parts thus halve in size, so that there are few, and a large one is seldom copied: what a minute
-//! had when it settled stays shared with whoever else holds it.
+//! A minute that is told before it has settled is open, and changes in place; it is sealed when it
+//! has settled. A part that comes later is merged with the one before it while that is smaller than
+//! twice its size. Parts thus halve in size, so that there are few, and a large one is seldom copied.
+//!
+//! A clone shares all minutes: an open one is copied when it changes while somebody else holds it.
 
 use std::collections::BTreeMap;
 use std::ops::{RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
 use crate::ads::Name;
+use crate::count::open::{Open, Table as OpenTable};
 use crate::count::sealed::{Column, Sealed, unscramble};
 use crate::held::Table;
 use crate::time::Minute;
 
-/// Counts by minute, filter and ad; a clone shares all parts.
+/// Counts by minute, filter and ad; a clone shares them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Minutes {
-    minutes: BTreeMap<Minute, Vec<Rc<Sealed>>>,
+    minutes: BTreeMap<Minute, Counts>,
+}
+
+/// The counts of a minute.
+#[derive(Clone, Debug)]
+pub(crate) enum Counts {
+    /// It is told before it has settled.
+    Open(Rc<Open>),
+    /// Parts, each at most half as large as the one before it.
+    Sealed(Vec<Rc<Sealed>>),
+}
+
+/// The cells of a filter in an open minute, or in a part of a sealed one.
+#[derive(Clone, Copy)]
+pub(crate) enum Cells<'a> {
+    /// In no order.
+    Open(&'a OpenTable),
+    /// In the order of keys.
+    Sealed(Column<'a>),
 }
 
 impl Minutes {
-    /// Gives `minute` so many more clicks.
-    pub(crate) fn add(&mut self, minute: Minute, part: Rc<Sealed>) {
-        if part.is_empty() {
+    /// Gives the cells of `minute`, by filter and ad, so many more clicks; `settled` says that it has
+    /// settled, and stays open only if it is.
+    pub(crate) fn add(
+        &mut self,
+        minute: Minute,
+        cells: impl Iterator<Item = (u32, Name, u32)>,
+        settled: bool,
+    ) {
+        let mut cells = cells.peekable();
+        if cells.peek().is_none() {
             return;
         }
-        let parts = self.minutes.entry(minute).or_default();
-        let mut part = part;
-        while let Some(last) = parts.pop_if(|last| last.len() < 2 * part.len()) {
-            part = Rc::new(Sealed::merge(&last, &part));
+        let counts = self.minutes.entry(minute).or_insert_with(|| match settled {
+            true => Counts::Sealed(Vec::new()),
+            false => Counts::Open(Rc::default()),
+        });
+        match counts {
+            Counts::Open(open) => {
+                let open = Rc::make_mut(open);
+                cells.for_each(|(filter, name, clicks)| open.add(filter, name, clicks));
+            }
+            Counts::Sealed(parts) => {
+                let mut part = Rc::new(Sealed::from_cells(cells));
+                while let Some(last) = parts.pop_if(|last| last.len() < 2 * part.len()) {
+                    part = Rc::new(Sealed::merge(&last, &part));
+                }
+                parts.push(part);
+            }
         }
-        parts.push(part);
+    }
+
+    /// Seals the open minutes before `minute`, which have settled.
+    pub(crate) fn seal_before(&mut self, minute: Minute) {
+        // Those that are open are the last.
+        for counts in self.minutes.range_mut(..minute).rev().map(|(_, counts)| counts) {
+            let Counts::Open(open) = counts else { return };
+            *counts = Counts::Sealed(vec![Rc::new(open.sealed())]);
+        }
+    }
+
+    /// The counts of a minute, if it has a click.
+    pub(crate) fn of(&self, minute: Minute) -> Option<&Counts> {
+        self.minutes.get(&minute)
     }
 
     /// The clicks of a cell, zero if there are none.
+    #[inline]
     pub(crate) fn clicks(&self, minute: Minute, filter: u32, name: Name) -> u64 {
-        self.parts(minute).iter().map(|part| u64::from(part.clicks(filter, name))).sum()
+        self.of(minute).map_or(0, |counts| counts.clicks(filter, name))
     }
 
     /// Calls `each` with every ad of a minute and its clicks.
     pub(crate) fn cells(&self, minute: Minute, filter: u32, mut each: impl FnMut(Name, u64)) {
-        let mut columns = self.columns(minute, filter);
-        Column::totals(&mut columns, |key, clicks| each(unscramble(key), clicks));
+        match self.of(minute) {
+            None => {}
+            Some(Counts::Open(open)) => {
+                let cells = open.table(filter).into_iter().flat_map(OpenTable::cells);
+                cells.for_each(|(name, clicks)| each(name, clicks.into()));
+            }
+            Some(Counts::Sealed(parts)) => {
+                let columns = parts.iter().map(|part| part.column(filter));
+                let mut columns: Vec<Column> = columns.filter(|c| c.len() > 0).collect();
+                Column::totals(&mut columns, |key, clicks| each(unscramble(key), clicks));
+            }
+        }
     }
 
     /// Calls `each` with every ad of some minutes and its clicks in all of them.
@@ -51,7 +115,10 @@ impl Minutes {
         filter: u32,
         mut each: impl FnMut(Name, u64),
     ) {
-        let parts = self.minutes.range(minutes).flat_map(|(_, parts)| parts);
+        // Few minutes are open: their cells are put in order for this.
+        let opened: Vec<Sealed> =
+            self.range(minutes.clone()).filter_map(Counts::resealed).collect();
+        let parts = self.range(minutes).flat_map(Counts::parts).map(Rc::as_ref).chain(&opened);
         let mut columns: Vec<Column> = parts.map(|part| part.column(filter)).collect();
         columns.retain(|column| column.len() > 0);
         if columns.len() <= FEW_COLUMNS {
@@ -74,24 +141,39 @@ impl Minutes {
     }
 
     /// The cells of a filter in each part of a minute.
-    pub(crate) fn columns(&self, minute: Minute, filter: u32) -> Vec<Column<'_>> {
-        let columns = self.parts(minute).iter().map(|part| part.column(filter));
-        columns.filter(|column| column.len() > 0).collect()
+    pub(crate) fn columns(&self, minute: Minute, filter: u32) -> Vec<Cells<'_>> {
+        match self.of(minute) {
+            None => Vec::new(),
+            Some(Counts::Open(open)) => open.table(filter).map(Cells::Open).into_iter().collect(),
+            Some(Counts::Sealed(parts)) => {
+                let columns = parts.iter().map(|part| part.column(filter));
+                columns.filter(|column| column.len() > 0).map(Cells::Sealed).collect()
+            }
+        }
+    }
+
+    /// Cells of a filter in all parts of a minute.
+    pub(crate) fn cells_of(&self, minute: Minute, filter: u32) -> usize {
+        self.columns(minute, filter).iter().map(Cells::len).sum()
     }
 
     /// No ad has more clicks in a minute.
     pub(crate) fn most(&self, minute: Minute, filter: u32) -> u64 {
-        self.parts(minute).iter().map(|part| u64::from(part.most(filter))).sum()
+        match self.of(minute) {
+            None => 0,
+            Some(Counts::Open(open)) => open.most(filter).into(),
+            Some(Counts::Sealed(parts)) => {
+                parts.iter().map(|part| u64::from(part.most(filter))).sum()
+            }
+        }
     }
 
     /// The filters that have a click in a minute, some repeatedly.
     pub(crate) fn filters(&self, minute: Minute) -> impl Iterator<Item = u32> {
-        self.parts(minute).iter().flat_map(|part| part.filters())
-    }
-
-    /// Whether a minute has a click.
-    pub(crate) fn has(&self, minute: Minute) -> bool {
-        self.minutes.contains_key(&minute)
+        let counts = self.of(minute);
+        let open = counts.and_then(Counts::open).into_iter().flat_map(|open| open.filters());
+        let parts = counts.map_or(&[][..], Counts::parts).iter();
+        open.chain(parts.flat_map(|part| part.filters()))
     }
 
     /// Those of some minutes that have a click.
@@ -102,14 +184,11 @@ impl Minutes {
         self.minutes.range(minutes).map(|(minute, _)| *minute)
     }
 
-    /// Drops the minutes before `minute`; tells how many cells they had.
-    pub(crate) fn forget_before(&mut self, minute: Minute) -> usize {
-        let kept = self.minutes.split_off(&minute);
-        let dropped = std::mem::replace(&mut self.minutes, kept).into_values();
-        let whole = dropped.filter_map(|parts| {
-            parts.into_iter().rev().reduce(|a, b| Rc::new(Sealed::merge(&b, &a)))
-        });
-        whole.map(|part| part.len()).sum()
+    /// Drops the minutes before `minute`.
+    pub(crate) fn forget_before(&mut self, minute: Minute) {
+        while let Some(least) = self.minutes.first_entry().filter(|least| *least.key() < minute) {
+            least.remove();
+        }
     }
 
     /// Minutes that have a click.
@@ -117,8 +196,66 @@ impl Minutes {
         self.minutes.len()
     }
 
-    fn parts(&self, minute: Minute) -> &[Rc<Sealed>] {
-        self.minutes.get(&minute).map_or(&[], Vec::as_slice)
+    fn range(&self, minutes: RangeInclusive<Minute>) -> impl Iterator<Item = &Counts> {
+        self.minutes.range(minutes).map(|(_, counts)| counts)
+    }
+}
+
+impl Counts {
+    /// The clicks of a cell, zero if there are none.
+    #[inline]
+    pub(crate) fn clicks(&self, filter: u32, name: Name) -> u64 {
+        match self {
+            Counts::Open(open) => open.clicks(filter, name).into(),
+            Counts::Sealed(parts) => {
+                parts.iter().map(|part| u64::from(part.clicks(filter, name))).sum()
+            }
+        }
+    }
+
+    fn open(&self) -> Option<&Open> {
+        match self {
+            Counts::Open(open) => Some(open),
+            Counts::Sealed(_) => None,
+        }
+    }
+
+    fn parts(&self) -> &[Rc<Sealed>] {
+        match self {
+            Counts::Open(_) => &[],
+            Counts::Sealed(parts) => parts,
+        }
+    }
+
+    /// The counts of an open minute as they would be sealed.
+    fn resealed(&self) -> Option<Sealed> {
+        self.open().map(Open::sealed)
+    }
+}
+
+impl Cells<'_> {
+    /// Calls `each` with the ads and their clicks.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Name, u32)) {
+        match self {
+            Cells::Open(table) => table.cells().for_each(|(name, clicks)| each(name, clicks)),
+            Cells::Sealed(column) => column.cells().for_each(|(name, clicks)| each(name, clicks)),
+        }
+    }
+
+    /// The clicks of an ad, zero if there are none.
+    pub(crate) fn clicks(&self, name: Name) -> u32 {
+        match self {
+            Cells::Open(table) => table.clicks(name),
+            Cells::Sealed(column) => column.clicks(name),
+        }
+    }
+
+    /// Cells held.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Cells::Open(table) => table.len(),
+            Cells::Sealed(column) => column.len(),
+        }
     }
 }
 
@@ -133,12 +270,12 @@ mod tests {
     use super::*;
     use crate::random::{Draw, Random};
 
-    type Counts = BTreeMap<(Minute, u32, Name), u64>;
+    type Expected = BTreeMap<(Minute, u32, Name), u64>;
 
-    fn check(minutes: &Minutes, counts: &Counts) {
+    fn check(minutes: &Minutes, counts: &Expected) {
         for minute in (0..10).map(Minute) {
             let of_minute = || counts.iter().filter(|((m, _, _), _)| *m == minute);
-            assert_eq!(minutes.has(minute), of_minute().next().is_some());
+            assert_eq!(minutes.of(minute).is_some(), of_minute().next().is_some());
             for filter in 0..4 {
                 let of_filter = || of_minute().filter(|((_, f, _), _)| *f == filter);
                 let mut cells = BTreeMap::new();
@@ -160,7 +297,8 @@ mod tests {
     fn minutes_hold_what_a_map_holds() {
         let mut random = Random(3);
         for round in 0..100 {
-            let (mut minutes, mut counts) = (Minutes::default(), Counts::new());
+            let (mut minutes, mut counts) = (Minutes::default(), Expected::new());
+            let mut settled = Minute(0);
             for _ in 0..random.below(60) {
                 let minute = Minute(random.small(8));
                 let mut cells = Vec::new();
@@ -169,16 +307,22 @@ mod tests {
                     cells.push((filter, name, 1));
                     *counts.entry((minute, filter, name)).or_default() += 1;
                 }
-                minutes.add(minute, Rc::new(Sealed::from_cells(cells)));
+                minutes.add(minute, cells.into_iter(), minute < settled);
+                if random.once_in(30) {
+                    settled = settled.plus(2);
+                    minutes.seal_before(settled);
+                }
             }
             check(&minutes, &counts);
             assert_eq!(minutes.within(Minute(0)..).count(), minutes.len());
+            // A clone is not changed by what comes later, nor by what is forgotten.
             let clone = minutes.clone();
-            let kept = counts.split_off(&(Minute(4), 0, Name(0)));
-            assert_eq!(minutes.forget_before(Minute(4)), counts.len());
-            check(&minutes, &kept);
-            counts.extend(kept);
+            minutes.add(Minute(7), [(0, Name(60), 1)].into_iter(), false);
+            minutes.seal_before(Minute(9));
+            minutes.forget_before(Minute(4));
             check(&clone, &counts);
+            counts.insert((Minute(7), 0, Name(60)), 1);
+            check(&minutes, &counts.split_off(&(Minute(4), 0, Name(0))));
         }
     }
 
@@ -195,7 +339,7 @@ mod tests {
                     let within = (3..=8).contains(&minute.0);
                     *sums.entry(name).or_default() += u64::from(within);
                 }
-                minutes.add(minute, Rc::new(Sealed::from_cells(part)));
+                minutes.add(minute, part.into_iter(), minute < Minute(7));
             }
             sums.retain(|_, sum| *sum > 0);
             let mut found = BTreeMap::new();
@@ -210,14 +354,17 @@ mod tests {
     fn a_large_part_stays_shared() {
         let mut minutes = Minutes::default();
         let cells = (0..10_000).map(|name| (0, Name(name), 1));
-        let settled = Rc::new(Sealed::from_cells(cells));
-        minutes.add(Minute(1), Rc::clone(&settled));
+        minutes.add(Minute(1), cells, true);
+        let settled = Rc::clone(&parts(&minutes)[0]);
         for name in 0..3000 {
-            let late = Sealed::from_cells([(0, Name(name), 1)]);
-            minutes.add(Minute(1), Rc::new(late));
-            assert!(minutes.parts(Minute(1)).len() < 14);
+            minutes.add(Minute(1), [(0, Name(name), 1)].into_iter(), true);
+            assert!(parts(&minutes).len() < 14);
         }
-        assert!(Rc::ptr_eq(&settled, &minutes.parts(Minute(1))[0]));
+        assert!(Rc::ptr_eq(&settled, &parts(&minutes)[0]));
         assert_eq!(minutes.clicks(Minute(1), 0, Name(7)), 2);
+    }
+
+    fn parts(minutes: &Minutes) -> &[Rc<Sealed>] {
+        minutes.of(Minute(1)).map_or(&[], Counts::parts)
     }
 }

@@ -143,6 +143,7 @@ impl Sealed {
     }
 
     /// Whether there is no cell.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The counts belong to someone else and are read here. What is told of an epoch comes in this
-//! order: the minutes get their clicks, the boards learn which cells grew, lists are put right, and
-//! new lists are made. A name that has a cell in a minute stands for the same ad as long as the
+//! order: the minutes get their clicks, the boards learn which cells grew, of all minutes and filters;
+//! lists are put right, and new lists are made. A name that has a cell in a minute stands for the same ad as long as the
 //! minute is held.
 //!
 //! Keeps a list per filter, window and end, and the sums of the ads that a [`Board`] tracks.
@@ -25,10 +25,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::ads::{Ads, Name};
+use crate::count::batch::Added;
+use crate::count::fast::Growing;
 use crate::count::minutes::Minutes;
 use crate::time::Minute;
 
-use board::{Board, window};
+use board::{Board, Learning, window};
 
 pub(crate) use board::Costs;
 pub(crate) use largest::Place;
@@ -48,16 +50,44 @@ pub(crate) struct Counted<'a> {
 /// A cell has more clicks than before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Growth {
-    /// The minute of the clicks.
-    pub(crate) minute: Minute,
-    /// The place of the filter that they match.
-    pub(crate) filter: u32,
     /// The ad that was clicked.
     pub(crate) name: Name,
     /// Its clicks.
     pub(crate) clicks: u64,
     /// Its clicks before.
     pub(crate) was: u64,
+}
+
+/// The cells of a minute and a filter that grew.
+#[derive(Debug)]
+pub(crate) struct Grew {
+    growing: Growing,
+    filter: u32,
+    /// Those of ads that are tracked, with their slots, and of ads that are not tracked yet.
+    tracked: Vec<(Growth, Option<usize>)>,
+    /// The most clicks of the others; none if it is not known which are tracked.
+    most: Option<u64>,
+}
+
+impl Grew {
+    /// Its minute.
+    pub(crate) fn minute(&self) -> Minute {
+        self.growing.minute
+    }
+
+    /// Its filter, by its place among all.
+    pub(crate) fn filter(&self) -> u32 {
+        self.filter
+    }
+
+    /// All of them.
+    fn growths(&self) -> impl Iterator<Item = Growth> {
+        self.growing.cells().filter(|(cell, _)| cell.place == self.filter).map(growth)
+    }
+}
+
+fn growth((cell, was): (&Added, u64)) -> Growth {
+    Growth { name: cell.name, clicks: was + u64::from(cell.clicks), was }
 }
 
 /// Which lists there are, and how long.
@@ -81,32 +111,42 @@ impl Boards {
         Boards { shape, boards: BTreeMap::new(), costs: Costs::default() }
     }
 
-    /// Whether it matters to some sum that cells of `minute` grew; learns that they did.
-    pub(crate) fn touches(&mut self, minute: Minute, filter: u32) -> bool {
-        let Some(board) = self.boards.get_mut(&filter) else { return false };
-        board.bounds.clear();
-        board.end.is_some_and(|end| minute <= end)
-    }
-
-    /// Learns that a cell grew, once for each cell of those that the minutes got.
-    pub(crate) fn grew(&mut self, growth: &Growth) {
-        if let Some(board) = self.boards.get_mut(&growth.filter) {
-            board.grew(growth);
+    /// Learns that cells of a minute grew, once for those that the minute got at an epoch; by filter.
+    pub(crate) fn grew(&mut self, growing: &Growing) -> Vec<Grew> {
+        let unknown = |filter: &u32| {
+            let (filter, growing) = (*filter, growing.clone());
+            Grew { growing, filter, tracked: Vec::new(), most: None }
+        };
+        let mut all: Vec<Grew> = growing.grown.places.iter().map(unknown).collect();
+        let mut by_filter: Vec<Option<Learning>> = Vec::new();
+        let mut grew = all.iter_mut().peekable();
+        for (filter, board) in &mut self.boards {
+            while grew.next_if(|grew| grew.filter < *filter).is_some() {}
+            if let Some(grew) = grew.next_if(|grew| grew.filter == *filter) {
+                by_filter.resize_with(*filter as usize, || None);
+                by_filter.push(board.learning(grew));
+            }
         }
+        for (cell, was) in growing.cells() {
+            if let Some(Some(learning)) = by_filter.get_mut(cell.place as usize) {
+                learning.learn(growth((cell, was)));
+            }
+        }
+        all
     }
 
     /// Puts right the lists of `ends` that hold a cell that grew; tells which changed.
     pub(crate) fn correct(
         &mut self,
         counted: Counted,
-        growth: &Growth,
+        grew: &Grew,
         ends: &[Minute],
         mut changed: impl FnMut(Group),
     ) {
-        let filter = growth.filter;
         if !ends.is_empty() {
+            let filter = grew.filter;
             let changed = |window, end| changed((filter, window, end));
-            self.board(filter).correct(counted, growth, ends, changed);
+            self.board(filter).correct(counted, grew, ends, changed);
         }
     }
 
@@ -159,7 +199,6 @@ impl Boards {
         let mut first = minute;
         for board in self.boards.values_mut() {
             board.lists = board.lists.split_off(&minute);
-            board.bounds.clear();
             match board.end {
                 Some(end) if end.plus(longest) < minute => board.reset(),
                 // Sums that slide still subtract what leaves.

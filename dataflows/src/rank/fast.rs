@@ -1,86 +1,70 @@
 //! `rank` of the fast engine: the lists of a worker, by its boards.
 //!
 //! ```text
-//! grown cells, by epoch and minute ─▶ minutes, shared by reference with the arrangement
-//!                                       └─▶ boards ─▶ lists
+//! told cells, by epoch and minute ─▶ counts, read from the arrangement ─┬─▶ boards ─▶ lists
+//!                                                                       └─▶ what grew
 //! ```
 //!
 //! When lists are made and told is the same for both engines, see [`crate::rank`].
 //!
-//! Keeps references to the counts of the minutes that lists still need, and what [`Boards`] keep.
+//! Keeps what [`Boards`] keep, and in the arrangement the minutes that lists still need.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use differential_dataflow::operators::arrange::TraceAgent;
 use timely::dataflow::operators::vec::Map;
 
 use crate::ads::Ads;
-use crate::count::batch::Added;
-use crate::count::fast::Grown;
-use crate::count::minutes::Minutes;
+use crate::count::batch::Told;
+use crate::count::fast::{self, Counted, Growing, Reading};
+use crate::count::trace::CountTrace;
 use crate::filter::{FilterId, Filters};
 use crate::gauge::Gauges;
 use crate::horizon::Advance;
 use crate::options::Options;
-use crate::rank::boards::{Boards, Counted, Growth};
+use crate::rank::boards::{self, Boards, Grew};
 use crate::rank::worker::{self, Lists};
 use crate::rank::{List, rank_by};
 use crate::time::{Epoch, Minute};
 use crate::windows::{Group, Ranked};
 use crate::{Stream, Updates};
 
-/// The lists that each epoch tells.
+/// What grew at each epoch, and the lists that it tells.
 pub(crate) fn rank<'scope>(
-    grown: Stream<'scope, (Epoch, Rc<Grown>)>,
-    ads: Rc<RefCell<Ads>>,
+    counted: Counted<'scope>,
     advances: Stream<'scope, Advance>,
     options: &Options,
     gauges: &Gauges,
-) -> Updates<'scope, List> {
+) -> (Stream<'scope, (Epoch, Growing)>, Updates<'scope, List>) {
+    let Counted { counts, ads, needed } = counted;
     let filters = options.filters.clone();
-    let grown = grown.map(move |(epoch, grown)| {
-        let filters = grown.added.filters().map(|place| filters.id_at(place)).collect();
-        (epoch, GrownMinute { grown, filters, by_filter: OnceCell::new().into() })
+    let told = fast::told(counts.stream).map(move |(epoch, told)| {
+        let filters = told.grown.places.iter().map(|place| filters.id_at(*place)).collect();
+        (epoch, ToldMinute { told, filters })
     });
     let lists = FastLists {
-        minutes: Minutes::default(),
+        counts: Reading::new(counts.trace, gauges.cells.clone()),
         boards: Boards::new(&options.windows, options.top),
+        grew: BTreeMap::new(),
         filters: options.filters.clone(),
         ads,
+        needed,
     };
-    rank_by(lists, grown, advances, options, gauges)
+    rank_by(lists, told, advances, options, gauges)
 }
 
-/// Cells of a minute that grew.
+/// Cells of a minute that get clicks.
 #[derive(Clone)]
-struct GrownMinute {
-    grown: Rc<Grown>,
+struct ToldMinute {
+    told: Told,
     filters: Rc<[FilterId]>,
-    /// By the place of the filter; most are never asked for.
-    by_filter: Rc<OnceCell<BTreeMap<u32, Vec<Growth>>>>,
 }
 
-impl GrownMinute {
-    /// The growth of each cell under the filter at `place`.
-    fn growths(&self, place: u32) -> &[Growth] {
-        let minute = self.grown.minute;
-        let by_filter = self.by_filter.get_or_init(|| {
-            let mut by_filter: BTreeMap<u32, Vec<Growth>> = BTreeMap::new();
-            for (Added { name, place, clicks, .. }, was) in &self.grown.cells {
-                let clicks = was + u64::from(*clicks);
-                let growth = Growth { minute, filter: *place, name: *name, clicks, was: *was };
-                by_filter.entry(*place).or_default().push(growth);
-            }
-            by_filter
-        });
-        by_filter.get(&place).map_or(&[], Vec::as_slice)
-    }
-}
-
-impl worker::Grown for GrownMinute {
+impl worker::Grown for ToldMinute {
     fn minute(&self) -> Minute {
-        self.grown.minute
+        self.told.minute
     }
 
     fn filters(&self) -> Vec<FilterId> {
@@ -89,31 +73,33 @@ impl worker::Grown for GrownMinute {
 }
 
 struct FastLists {
-    minutes: Minutes,
+    counts: Reading<TraceAgent<CountTrace>>,
     boards: Boards,
+    /// What grew at the epoch that is worked on, by minute and the place of the filter.
+    grew: BTreeMap<(Minute, u32), Grew>,
     filters: Filters,
     ads: Rc<RefCell<Ads>>,
+    /// What the arrangement is told of what is needed.
+    needed: Rc<Cell<Minute>>,
 }
 
 impl Lists for FastLists {
-    type Grown = GrownMinute;
+    type Grown = ToldMinute;
+    type Growing = Growing;
 
-    fn learn(&mut self, grown: &[GrownMinute]) {
-        for GrownMinute { grown, .. } in grown {
-            self.minutes.add(grown.minute, Rc::clone(&grown.added));
+    fn learn(&mut self, epoch: Epoch, told: &[ToldMinute]) -> Vec<Growing> {
+        let growing = self.counts.learn(epoch, told.iter().map(|told| &told.told));
+        self.grew.clear();
+        for growing in &growing {
+            let grew = self.boards.grew(growing).into_iter();
+            self.grew.extend(grew.map(|grew| ((grew.minute(), grew.filter()), grew)));
         }
-        for grown in grown {
-            for place in grown.grown.added.filters() {
-                if self.boards.touches(grown.grown.minute, place) {
-                    grown.growths(place).iter().for_each(|growth| self.boards.grew(growth));
-                }
-            }
-        }
+        growing
     }
 
     fn correct(
         &mut self,
-        grown: &GrownMinute,
+        told: &ToldMinute,
         filter: FilterId,
         ends: &[Minute],
         mut changed: impl FnMut(Group),
@@ -123,22 +109,20 @@ impl Lists for FastLists {
         }
         let place = self.filters.place_of(filter);
         let ads = self.ads.borrow();
-        let counted = Counted { minutes: &self.minutes, ads: &ads };
-        for growth in grown.growths(place) {
-            let changed = |(_, window, end)| changed((filter, window, end));
-            self.boards.correct(counted, growth, ends, changed);
-        }
+        let counted = boards::Counted { minutes: self.counts.minutes(), ads: &ads };
+        let grew = &self.grew[&(told.told.minute, place)];
+        self.boards.correct(counted, grew, ends, |(_, window, end)| changed((filter, window, end)));
     }
 
     fn evaluate(&mut self, end: Minute, filters: &BTreeSet<FilterId>) {
         let places = filters.iter().map(|filter| self.filters.place_of(*filter)).collect();
         let ads = self.ads.borrow();
-        let counted = Counted { minutes: &self.minutes, ads: &ads };
+        let counted = boards::Counted { minutes: self.counts.minutes(), ads: &ads };
         self.boards.evaluate(counted, end, Some(&places));
     }
 
     fn has_clicks(&self, end: Minute) -> bool {
-        self.boards.has_clicks(&self.minutes, end)
+        self.boards.has_clicks(self.counts.minutes(), end)
     }
 
     fn list(&self, (filter, window, end): Group) -> Vec<Ranked> {
@@ -153,12 +137,14 @@ impl Lists for FastLists {
     }
 
     fn forget_before(&mut self, minute: Minute) {
-        let needed = self.boards.forget_before(minute);
-        self.minutes.forget_before(needed);
-        self.ads.borrow_mut().release_before(needed.0.into());
+        // Lists are right: what grew would hold the cells of a minute until the next.
+        self.grew.clear();
+        self.needed.set(self.boards.forget_before(minute));
+        // Names are in use as long as the arrangement holds their minutes.
+        self.ads.borrow_mut().release_before(self.counts.first_minute().0.into());
     }
 
     fn minutes_held(&self) -> usize {
-        self.minutes.len()
+        self.counts.minutes().len()
     }
 }

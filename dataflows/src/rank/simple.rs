@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::count::Change;
 use crate::filter::FilterId;
 use crate::rank::worker::{Grown, Lists};
-use crate::time::Minute;
+use crate::time::{Epoch, Minute};
 use crate::windows::{Group, Ranked, Windows};
 
 impl Grown for Change {
@@ -21,10 +21,14 @@ impl Grown for Change {
 impl Lists for Windows {
     type Grown = Change;
 
-    fn learn(&mut self, changes: &[Change]) {
+    // Changes are told by who makes them.
+    type Growing = ();
+
+    fn learn(&mut self, _: Epoch, changes: &[Change]) -> Vec<()> {
         for Change { cell, clicks, was } in changes {
             self.add(cell, clicks - was);
         }
+        Vec::new()
     }
 
     fn correct(

@@ -35,8 +35,11 @@ pub(super) trait Lists: 'static {
     /// What they learn.
     type Grown: Grown;
 
-    /// Learns what an epoch brings.
-    fn learn(&mut self, grown: &[Self::Grown]);
+    /// What they tell of it to others.
+    type Growing: Clone + 'static;
+
+    /// Learns what an epoch brings; what others are to know of it.
+    fn learn(&mut self, epoch: Epoch, grown: &[Self::Grown]) -> Vec<Self::Growing>;
 
     /// Puts right the lists of `filter` and `ends` that hold a cell of `grown`; tells which changed.
     fn correct(
@@ -69,16 +72,18 @@ pub(super) trait Lists: 'static {
 /// What a told epoch brings to a worker.
 struct Work<G> {
     grown: Vec<G>,
+    /// The right to tell what grew.
+    growing_time: Option<Capability<Epoch>>,
     opened: BTreeSet<(Minute, FilterId)>,
 }
 
 impl<G> Default for Work<G> {
     fn default() -> Work<G> {
-        Work { grown: Vec::new(), opened: BTreeSet::new() }
+        Work { grown: Vec::new(), growing_time: None, opened: BTreeSet::new() }
     }
 }
 
-/// The lists over the ads of this worker, made by `lists` from what `grown` says.
+/// What grew, and the lists over the ads of this worker, made by `lists` from what `grown` says.
 pub(super) fn rank_worker<'scope, L: Lists>(
     lists: L,
     grown: Stream<'scope, (Epoch, L::Grown)>,
@@ -86,7 +91,7 @@ pub(super) fn rank_worker<'scope, L: Lists>(
     advances: Stream<'scope, Advance>,
     options: &Options,
     minutes_held: Gauge,
-) -> Updates<'scope, Part> {
+) -> (Stream<'scope, (Epoch, L::Growing)>, Updates<'scope, Part>) {
     let scope = grown.scope();
     let worker = scope.index();
     let mut builder = OperatorBuilder::new("RankWorker".to_owned(), scope);
@@ -94,8 +99,12 @@ pub(super) fn rank_worker<'scope, L: Lists>(
     let mut opened = builder.new_input(opened, Pipeline);
     let mut advances = builder.new_input(advances, Pipeline);
     let (output, parts) = builder.new_output();
-    let mut output = OutputBuilder::<Epoch, Builder<Part>>::from(output);
-    let mut ranking = Ranking { lists, opened: BTreeSet::new(), options: options.clone() };
+    let (growing_output, growing) = builder.new_output();
+    let mut output = OutputBuilder::<Epoch, Builder<(Part, Epoch, isize)>>::from(output);
+    let mut growing_output =
+        OutputBuilder::<Epoch, Builder<(Epoch, L::Growing)>>::from(growing_output);
+    let options = options.clone();
+    let mut ranking = Ranking { lists, opened: BTreeSet::new(), options, minutes_held, held: 0 };
     let mut work = Held::<Work<L::Grown>>::new();
     let mut horizon = Horizon::default();
     builder.build(move |_| {
@@ -108,9 +117,12 @@ pub(super) fn rank_worker<'scope, L: Lists>(
                 }
             });
             grown.for_each(|time, data| {
-                let Some(time) = time.retain_least(0) else { return };
+                let times = time.retain_least(0).zip(time.retain_least(1));
+                let Some((time, growing_time)) = times else { return };
                 for (epoch, grown) in data.drain(..) {
-                    work.at(epoch, &time).grown.push(grown);
+                    let work = work.at(epoch, &time);
+                    work.growing_time.get_or_insert_with(|| growing_time.delayed(&epoch));
+                    work.grown.push(grown);
                 }
             });
             let open = frontiers.iter().map(open_from).min().expect("there are three inputs");
@@ -120,9 +132,15 @@ pub(super) fn rank_worker<'scope, L: Lists>(
                 Epoch::MAX => horizon.last_minute(&ranking.options),
                 _ => Minute(u32::MAX),
             };
-            let mut output = output.activate();
-            while let Some((epoch, time, Work { grown, opened })) = work.take_closed(open) {
-                let held = ranking.lists.minutes_held() as u64;
+            let (mut output, mut growing_output) = (output.activate(), growing_output.activate());
+            while let Some((epoch, time, Work { grown, growing_time, opened })) =
+                work.take_closed(open)
+            {
+                let growing = ranking.lists.learn(epoch, &grown);
+                if let Some(time) = growing_time {
+                    let growing = growing.into_iter().map(|growing| (epoch, growing));
+                    growing_output.session_with_builder(&time).give_iterator(growing);
+                }
                 let told = ranking.take(epoch, &grown, opened, last);
                 ranking.wake(epoch, &grown, last, &time, &mut work);
                 let told = told.into_iter().map(|group| {
@@ -132,12 +150,10 @@ pub(super) fn rank_worker<'scope, L: Lists>(
                 output.session_with_builder(&time).give_iterator(told);
                 let learnt = epoch.saturating_sub(ranking.options.told_within()) + 1;
                 ranking.forget_before(horizon.first_minute(learnt, &ranking.options));
-                minutes_held.sub(held);
-                minutes_held.add(ranking.lists.minutes_held() as u64);
             }
         }
     });
-    Updates::new(parts)
+    (growing, Updates::new(parts))
 }
 
 /// A worker's lists, and which of theirs are told.
@@ -146,10 +162,13 @@ struct Ranking<L> {
     /// Minutes and filters whose lists are told before the minute settles.
     opened: BTreeSet<(Minute, FilterId)>,
     options: Options,
+    minutes_held: Gauge,
+    /// What it shows of this worker.
+    held: u64,
 }
 
 impl<L: Lists> Ranking<L> {
-    /// Learns what `epoch` brings; the groups whose lists it tells, up to minute `last`.
+    /// Puts right the lists that `epoch` changes; the groups whose lists it tells, up to minute `last`.
     fn take(
         &mut self,
         epoch: Epoch,
@@ -158,13 +177,17 @@ impl<L: Lists> Ranking<L> {
         last: Minute,
     ) -> BTreeSet<Group> {
         let mut told = BTreeSet::new();
-        self.lists.learn(grown);
+        // Later lists were not told yet.
+        let newest = self.opened.last().map(|(minute, _)| *minute);
+        let newest = newest.max(Some(self.options.first_unsettled(epoch))).min(Some(last));
         for grown in grown {
             let minute = grown.minute();
+            let until = minute.plus(self.options.window_max());
+            let until = newest.map_or(until, |newest| until.min(newest.plus(1)));
             for filter in grown.filters() {
-                let ends = (minute.0..minute.plus(self.options.window_max()).0).map(Minute);
-                let ends = ends.filter(|end| *end <= last && self.has_lists(*end, filter, epoch));
-                let ends: Vec<Minute> = ends.collect();
+                let ends = (minute.0..until.0).map(Minute);
+                let ends: Vec<Minute> =
+                    ends.filter(|end| self.has_lists(*end, filter, epoch)).collect();
                 self.lists.correct(grown, filter, &ends, |group| {
                     told.insert(group);
                 });
@@ -222,7 +245,10 @@ impl<L: Lists> Ranking<L> {
     fn forget_before(&mut self, minute: Minute) {
         self.lists.forget_before(minute);
         self.opened = self.opened.split_off(&(minute, 0));
+        self.minutes_held.sub(self.held);
+        self.held = self.lists.minutes_held() as u64;
+        self.minutes_held.add(self.held);
     }
 }
 
-type Builder<D> = CapacityContainerBuilder<Vec<(D, Epoch, isize)>>;
+type Builder<D> = CapacityContainerBuilder<Vec<D>>;

@@ -2,20 +2,22 @@
 //!
 //! Tests make them at random, and fuzzers of the bytes that they find.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytemuck::Zeroable;
 use differential_dataflow::batcher::{Batcher, Extract};
+use differential_dataflow::operators::arrange::{TraceAgent, TraceWriter};
 use differential_dataflow::trace::{Description, Span, Trace, TraceReader};
 use timely::dataflow::operators::generic::OperatorInfo;
-use timely::progress::Antichain;
+use timely::progress::{Antichain, Stamp};
 
-use super::{CellsHeld, for_each_grown};
+use super::Reading;
 use crate::ads::{self, Ads, HEAD_BYTES};
-use crate::count::batch::{Added, Batch, CellBatcher, CountTrace, Told};
+use crate::count::batch::{Added, CellBatcher, Told};
 use crate::count::minutes::Minutes;
+use crate::count::trace::CountTrace;
 use crate::filter::Filters;
 use crate::gauge::Gauge;
 use crate::horizon::{Advance, Horizon, first_minute};
@@ -36,21 +38,19 @@ struct Both {
     ads: Rc<RefCell<Ads>>,
     horizon: Rc<RefCell<Horizon>>,
     batcher: CellBatcher,
-    trace: CountTrace,
-    held: CellsHeld,
+    writer: TraceWriter<CountTrace>,
+    reading: Reading<TraceAgent<CountTrace>>,
+    /// Another reader, who may be far behind.
+    other: TraceAgent<CountTrace>,
     gauge: Gauge,
-    /// Sealed up to here, and read up to here; what lies between.
+    /// Sealed up to here, and what of it was not read.
     sealed: Antichain<Epoch>,
-    read: Antichain<Epoch>,
-    unread: Vec<Rc<Batch>>,
+    unread: Vec<Told>,
     /// The tree: what each epoch will tell, what unread epochs told, and the counts before those.
     waiting: BTreeMap<Epoch, Cells>,
     told: BTreeMap<Epoch, Cells>,
     counts: Cells,
     forgotten: Minute,
-    /// Earlier minutes are dropped once all is read: of those that the first batch told, the next
-    /// says so.
-    dropped: Minute,
     clock: Millis,
     /// The clock as of the epochs that are closed.
     clock_closed: Millis,
@@ -71,8 +71,8 @@ pub(crate) fn play(draw: &mut impl Draw) -> (u64, usize) {
             0..=11 => both.learn(draw, ads),
             12..=16 => both.move_on(draw),
             17..=21 => both.seal(draw),
-            22..=26 => both.read(),
-            27..=30 => both.compact(),
+            22..=26 => both.read(draw),
+            27..=30 => both.read_elsewhere(draw),
             _ => both.burst(draw),
         }
     }
@@ -114,23 +114,26 @@ fn id(ad: u32) -> String {
 impl Both {
     fn new(options: Options) -> Both {
         let (ads, horizon) = (Rc::default(), Rc::default());
+        let needed = Rc::new(Cell::new(Minute(u32::MAX)));
+        let info = || OperatorInfo::new(0, 0, [].into());
+        let trace = CountTrace::new(info(), None, None);
+        let (agent, writer) = TraceAgent::new(trace, info(), None);
         let gauge = Gauge::default();
         Both {
-            batcher: CellBatcher::new(Rc::clone(&ads), Rc::clone(&horizon), &options),
-            trace: CountTrace::new(OperatorInfo::new(0, 0, [].into()), None, None),
-            held: CellsHeld { minutes: BTreeMap::new(), gauge: gauge.clone() },
+            batcher: CellBatcher::new(Rc::clone(&ads), Rc::clone(&horizon), needed, &options),
+            writer,
+            other: agent.clone(),
+            reading: Reading::new(agent, gauge.clone()),
             options,
             ads,
             horizon,
             gauge,
             sealed: Antichain::from_elem(0),
-            read: Antichain::from_elem(0),
             unread: Vec::new(),
             waiting: BTreeMap::new(),
             told: BTreeMap::new(),
             counts: Cells::new(),
             forgotten: Minute(0),
-            dropped: Minute(0),
             clock: 30 * MINUTE_MS,
             clock_closed: 0,
             ads_made: 1 << 16,
@@ -222,91 +225,92 @@ impl Both {
         let told = batch.as_ref().map_or(&[][..], |batch| &batch.told);
         assert!(told.is_sorted_by_key(|told| (told.epoch, told.minute)));
         let mut sealed = BTreeMap::<Epoch, Cells>::new();
-        for Told { epoch, minute, added, .. } in told {
+        for Told { epoch, minute, grown, .. } in told {
             assert!(*minute >= self.forgotten, "{minute:?} was forgotten");
-            for place in added.filters() {
-                for (name, clicks) in added.cells(place) {
-                    let ad = self.ads.borrow().id(name).to_string();
-                    let cells = sealed.entry(*epoch).or_default();
-                    assert_eq!(cells.insert((ad, *minute, place), clicks.into()), None);
-                }
+            let mut places: Vec<u32> = grown.cells.iter().map(|cell| cell.place).collect();
+            places.sort_unstable();
+            places.dedup();
+            assert_eq!(grown.places, places);
+            for Added { name, place, clicks, .. } in &grown.cells {
+                let ad = self.ads.borrow().id(*name).to_string();
+                let cells = sealed.entry(*epoch).or_default();
+                assert_eq!(cells.insert((ad, *minute, *place), (*clicks).into()), None);
             }
         }
         assert_eq!(sealed, closed);
         self.told.extend(closed);
         if let Some(batch) = &batch {
-            let is_first = self.read.first() == Some(&0) && self.unread.is_empty();
-            let dropped = if is_first { Minute(0) } else { batch.forget_before };
-            self.dropped = self.dropped.max(dropped);
             self.forgotten = self.forgotten.max(batch.forget_before);
-            self.unread.push(Rc::clone(batch));
+            self.unread.extend(batch.told.iter().cloned());
         }
         let lower = std::mem::replace(&mut self.sealed, upper.clone());
         let since = Antichain::from_elem(0);
-        self.trace.insert(Span::new(Description::new(lower, upper, since), batch));
+        self.writer.insert(Span::new(Description::new(lower, upper, since), batch), Stamp::new());
     }
 
-    /// What was sealed is told as changed totals, as `changes` does it.
-    fn read(&mut self) {
-        let known = self.trace.batches_through(self.read.borrow());
-        let known = known.expect("nothing is compacted beyond what was read");
-        let unread = std::mem::take(&mut self.unread);
-        let mut expected = Vec::new();
-        for (epoch, cells) in std::mem::take(&mut self.told) {
+    /// Some of the epochs that were sealed are told as changed totals, as `rank` does it.
+    fn read(&mut self, draw: &mut impl Draw) {
+        let count = draw.place(8);
+        self.read_epochs(count);
+    }
+
+    fn read_epochs(&mut self, count: usize) {
+        for _ in 0..count {
+            let Some((epoch, cells)) = self.told.pop_first() else { return };
+            let at = self.unread.partition_point(|told| told.epoch == epoch);
+            let told: Vec<Told> = self.unread.drain(..at).collect();
+            let mut expected = Vec::new();
             for (cell, added) in cells {
                 let count = self.counts.entry(cell.clone()).or_default();
-                expected.push((epoch, cell, *count, added));
+                expected.push((cell, *count, added));
                 *count += added;
             }
-        }
-        let (ads, mut changes) = (self.ads.borrow(), Vec::new());
-        for_each_grown(&unread, &known, &mut self.held, |epoch, grown| {
-            let of_minute = changes.len();
-            for (Added { name, place, clicks, .. }, was) in grown.cells {
-                let cell = (ads.id(name).to_string(), grown.minute, place);
-                changes.push((epoch, cell, was, u64::from(clicks)));
+            let mut changes = Vec::new();
+            for growing in self.reading.learn(epoch, told.iter()) {
+                let of_minute = changes.len();
+                for (Added { name, place, clicks, .. }, was) in growing.cells() {
+                    let ad = self.ads.borrow().id(*name).to_string();
+                    changes.push(((ad, growing.minute, *place), was, u64::from(*clicks)));
+                }
+                assert!(changes[of_minute..].is_sorted());
             }
-            assert!(changes[of_minute..].is_sorted());
-        });
-        drop(ads);
-        changes.sort_unstable();
-        assert_eq!(changes, expected);
-        self.changes += changes.len() as u64;
-        self.read.clone_from(&self.sealed);
-        let kept = self.counts.keys().filter(|(_, minute, _)| *minute >= self.forgotten);
-        assert_eq!(self.gauge.get(), kept.count() as u64);
-        self.ads.borrow_mut().release_before(self.forgotten.0.into());
-    }
-
-    /// What was read becomes one batch.
-    fn compact(&mut self) {
-        self.trace.set_logical_compaction(self.read.borrow());
-        self.trace.set_physical_compaction(self.read.borrow());
-        if self.read == self.sealed {
-            let known = self.known();
-            assert!(known.len() < 2);
-            let mut minutes = known.iter().flat_map(|all| all.minutes.within(..));
-            assert!(minutes.all(|minute| minute >= self.dropped));
+            changes.sort_unstable();
+            assert_eq!(changes, expected);
+            self.changes += changes.len() as u64;
         }
+        self.check();
     }
 
-    /// All batches of the trace.
-    fn known(&self) -> Vec<Rc<Batch>> {
-        let mut known = Vec::new();
-        self.trace.map_spans(|span| known.extend(span.inner.clone()));
-        known
+    /// The other reader goes on, to an epoch that may lie in the middle of a batch.
+    fn read_elsewhere(&mut self, draw: &mut impl Draw) {
+        let sealed = self.sealed.first().copied().expect("it is still open");
+        let refreshes = draw.below(100);
+        self.read_elsewhere_to(sealed.saturating_sub(refreshes * self.options.refresh_ms));
     }
 
-    /// All that is left is sealed and read; what the trace holds at last is what the tree holds.
-    fn finish(&mut self) {
-        self.seal_to(Antichain::new());
-        self.read();
-        self.compact();
-        let none = Minutes::default();
-        let known = self.known();
-        let minutes = known.first().map_or(&none, |all| &all.minutes);
+    fn read_elsewhere_to(&mut self, epoch: Epoch) {
+        let read = Antichain::from_elem(epoch);
+        self.other.set_logical_compaction(read.borrow());
+        self.other.set_physical_compaction(read.borrow());
+        let read = self.other.get_physical_compaction().to_owned();
+        assert!(self.other.batches_through(read.borrow()).is_some());
+    }
+
+    /// What is read of the arrangement is what the tree holds.
+    fn check(&self) {
+        let first = self.reading.first_minute();
+        assert!(first <= self.forgotten);
+        self.ads.borrow_mut().release_before(first.0.into());
+        let kept = self.counts.iter().filter(|((_, minute, _), _)| *minute >= first);
+        let kept: Cells = kept.map(|(cell, clicks)| (cell.clone(), *clicks)).collect();
+        assert_eq!(self.gauge.get(), kept.len() as u64);
+        assert_eq!(self.cells(self.reading.minutes()), kept);
+    }
+
+    /// All cells of `minutes`.
+    fn cells(&self, minutes: &Minutes) -> Cells {
         let mut held = Cells::new();
-        for minute in minutes.within(self.forgotten..) {
+        for minute in minutes.within(..) {
             for place in 0..PLACES {
                 minutes.cells(minute, place, |name, clicks| {
                     let ad = self.ads.borrow().id(name).to_string();
@@ -314,8 +318,22 @@ impl Both {
                 });
             }
         }
-        self.counts.retain(|(_, minute, _), _| *minute >= self.forgotten);
-        assert_eq!(held, self.counts);
+        held
+    }
+
+    /// All that is left is sealed and read; of minutes that were forgotten nothing is held at last.
+    fn finish(&mut self) {
+        self.seal_to(Antichain::new());
+        self.read_epochs(usize::MAX);
+        self.reading.learn(Epoch::MAX - 1, [].iter());
+        assert_eq!(self.reading.first_minute(), self.forgotten);
+        self.check();
+        self.read_elsewhere_to(Epoch::MAX);
+        let mut held = Vec::new();
+        self.other.map_spans(|span| held.extend(span.inner.clone()));
+        assert!(held.len() < 2, "what all have read is one batch");
+        let held = held.first().map_or(Cells::new(), |all| self.cells(&all.minutes));
+        assert_eq!(held, self.cells(self.reading.minutes()));
     }
 }
 

@@ -20,10 +20,9 @@ use std::rc::Rc;
 use crate::ads::{Ads, Name};
 use crate::count::minutes::Minutes;
 use crate::held::Table;
-use crate::rank::boards::bounds::Bounds;
 use crate::rank::boards::largest::{Largest, Place};
 use crate::rank::boards::tracked::Tracked;
-use crate::rank::boards::{Counted, Growth, Shape};
+use crate::rank::boards::{Counted, Grew, Growth, Shape};
 use crate::time::Minute;
 
 /// Lists of one filter, by end and window, and what they are made of.
@@ -42,8 +41,10 @@ pub(super) struct Board {
     /// The clicks at the last place of the last list, by window.
     pub(super) nth: Vec<u64>,
     pub(super) lists: BTreeMap<Minute, Vec<Vec<Place>>>,
-    /// Derived from all of this, by minute.
-    pub(super) bounds: BTreeMap<Minute, Bounds>,
+    /// Cells from which the bar of the end was chosen.
+    pub(super) chosen_from: usize,
+    /// What all bars before each age leave to an untracked ad at most.
+    pub(super) below: Vec<u64>,
     /// Clicks of the ad that is looked at, by minute.
     pub(super) looked_up: Table<Minute, u64>,
     costs: Costs,
@@ -81,7 +82,8 @@ impl Board {
             since: Minute::default(),
             nth: Vec::new(),
             lists: BTreeMap::new(),
-            bounds: BTreeMap::new(),
+            chosen_from: 0,
+            below: Vec::new(),
             looked_up: Table::default(),
             costs: Costs::default(),
         }
@@ -92,8 +94,8 @@ impl Board {
         self.end = None;
         self.tracked = Tracked::new(self.shape.lengths.len());
         self.bars.clear();
+        self.below.clear();
         self.crossed.clear();
-        self.bounds.clear();
     }
 
     /// Forgets the ads that reached no bar since `minute`.
@@ -103,25 +105,13 @@ impl Board {
         }
     }
 
-    /// Learns that a cell has more clicks.
-    pub(super) fn grew(&mut self, growth: &Growth) {
-        let Growth { minute, name, clicks, was, .. } = *growth;
-        if !self.bounds.is_empty() {
-            self.bounds.clear();
-        }
-        let (Some(end), Some(bar)) = (self.end, self.bar(minute)) else { return };
-        let Some(slot) = self.tracked.find(name) else {
-            if clicks >= bar {
-                self.crossed.push((name, minute));
-            }
-            return;
-        };
-        for (sum, length) in self.tracked.sums_mut(slot).iter_mut().zip(&self.shape.lengths) {
-            *sum += if minute.plus(*length) > end { clicks - was } else { 0 };
-        }
-        if clicks >= bar {
-            self.tracked.raise(slot, minute);
-        }
+    /// What learns that cells have more clicks, if it matters to some sum.
+    pub(super) fn learning<'a>(&'a mut self, grew: &'a mut Grew) -> Option<Learning<'a>> {
+        let (end, bar) = (self.end?, self.bar(grew.minute())?);
+        let within = |length: &u32| grew.minute().plus(*length) > end;
+        let within = self.shape.lengths.iter().map(within).collect();
+        grew.most = Some(0);
+        Some(Learning { board: self, bar, within, grew })
     }
 
     /// Makes the lists that end with `end`; tells how.
@@ -133,7 +123,11 @@ impl Board {
                 self.scan_all(minutes, ads, end)
             }
             // The first minute may have hardly begun when its bar was chosen: it gets another.
-            Some(last) if last > self.since && end.0 - last.0 <= self.shape.longest() => {
+            Some(last)
+                if last > self.since
+                    && end.0 - last.0 <= self.shape.longest()
+                    && !self.outgrew(minutes, last) =>
+            {
                 self.track_crossed(minutes);
                 (last.0..end.0).for_each(|_| self.slide(minutes));
                 self.list(minutes, ads, end)
@@ -143,9 +137,15 @@ impl Board {
                 self.rebuild(minutes, ads, end)
             }
         };
-        self.bounds.clear();
         self.lists.insert(end, lists);
         std::mem::take(&mut self.costs)
+    }
+
+    /// Whether minute `last` got so many more cells since its bar was chosen that most of its ads
+    /// are tracked.
+    fn outgrew(&self, minutes: &Minutes, last: Minute) -> bool {
+        let cells = minutes.cells_of(last, self.filter);
+        cells > 4 * self.chosen_from.max(FEW_CELLS) && 2 * self.tracked.len() > cells
     }
 
     /// The bar of a minute that the sums may contain.
@@ -200,6 +200,40 @@ impl Board {
         windows.map(|window| self.scan(minutes, ads, window)).collect()
     }
 }
+
+/// A board that learns which cells of a minute grew.
+pub(super) struct Learning<'a> {
+    board: &'a mut Board,
+    bar: u64,
+    /// Whether the minute is in each window that ends with the sums.
+    within: Vec<bool>,
+    grew: &'a mut Grew,
+}
+
+impl Learning<'_> {
+    /// Learns that a cell has more clicks.
+    #[inline]
+    pub(super) fn learn(&mut self, growth: Growth) {
+        let Growth { name, clicks, was } = growth;
+        let slot = self.board.tracked.find(name);
+        if let Some(slot) = slot {
+            let sums = self.board.tracked.sums_mut(slot).iter_mut().zip(&self.within);
+            sums.for_each(|(sum, within)| *sum += if *within { clicks - was } else { 0 });
+            if clicks >= self.bar {
+                self.board.tracked.raise(slot, self.grew.minute());
+            }
+        } else if clicks >= self.bar {
+            self.board.crossed.push((name, self.grew.minute()));
+        } else {
+            self.grew.most = self.grew.most.max(Some(clicks));
+            return;
+        }
+        self.grew.tracked.push((growth, slot));
+    }
+}
+
+/// Cells of a minute of which it costs little to track all.
+const FEW_CELLS: usize = if cfg!(test) { 16 } else { 1 << 10 };
 
 /// The minutes of the window of that length which ends with `end`.
 pub(super) fn window(end: Minute, length: u32) -> RangeInclusive<Minute> {

@@ -10,98 +10,144 @@ use std::ops::Range;
 use crate::ads::{Ads, Name};
 use crate::count::minutes::Minutes;
 use crate::rank::boards::board::Board;
-use crate::rank::boards::largest::{Place, order};
-use crate::rank::boards::{Counted, Growth};
+use crate::rank::boards::largest::Place;
+use crate::rank::boards::{Counted, Grew, Growth};
 use crate::time::Minute;
 
-/// What bounds the untracked ads that grew in one minute.
-pub(super) struct Bounds {
-    /// Ends of the lists that are to be put right.
-    ends: Vec<Minute>,
-    /// The first minute that shares a window with the one that grew.
-    first: Minute,
-    /// The most clicks in all minutes between the first and each later one, that one left out.
-    before: Vec<u64>,
-    /// With fewer clicks in its minute, an ad enters no list.
-    least: u64,
+/// The lists of an end while they are put right, by window.
+struct Ending {
+    end: Minute,
+    lists: Vec<Correcting>,
 }
 
-impl Bounds {
-    /// The most clicks in the other minutes of the window.
-    fn others(&self, end: Minute, length: u32) -> u64 {
-        let first = end.minus(length - 1).0 - self.first.0;
-        let behind = end.0 - self.first.0 + 1;
-        self.before[behind as usize] - self.before[first as usize]
-    }
+/// A list while it is put right.
+struct Correcting {
+    places: Vec<Place>,
+    /// Whether the minute that grew is in its window.
+    concerned: bool,
+    /// The most clicks of an untracked ad in the other minutes of its window.
+    others: u64,
+    /// The clicks at its last place; zero if it has room.
+    nth: u64,
+    changed: bool,
 }
 
 impl Board {
-    /// Puts right the lists of `ends` that hold the cell or come to; tells the window of each.
+    /// Puts right the lists of `ends` that hold a cell or come to; tells the windows of those that
+    /// changed.
     pub(super) fn correct(
         &mut self,
-        Counted { minutes, ads }: Counted,
-        growth: &Growth,
+        counted: Counted,
+        grew: &Grew,
         ends: &[Minute],
         mut changed: impl FnMut(u32, Minute),
     ) {
-        self.track_crossed(minutes);
-        let mut known = std::mem::take(&mut self.bounds);
-        if known.get(&growth.minute).is_none_or(|bounds| bounds.ends != ends) {
-            known.insert(growth.minute, self.bounds_of(minutes, growth.minute, ends));
+        self.track_crossed(counted.minutes);
+        let minute = grew.minute();
+        let ends = ends.iter().map(|end| self.begin(counted.minutes, minute, *end));
+        let mut ends: Vec<Ending> = ends.collect();
+        for (growth, slot) in &grew.tracked {
+            let slot = slot.or_else(|| self.tracked.find(growth.name));
+            self.put(counted, (minute, *growth), slot, &mut ends);
         }
-        let bounds = &known[&growth.minute];
-        let slot = self.tracked.find(growth.name);
-        if slot.is_some() || growth.clicks >= bounds.least {
-            self.looked_up.clear();
-            self.looked_up.insert(growth.minute, growth.clicks);
-            let mut lists = std::mem::take(&mut self.lists);
-            for end in ends {
-                let lists = lists.entry(*end);
-                let lists = lists.or_insert_with(|| vec![Vec::new(); self.shape.lengths.len()]);
-                for (at, list) in lists.iter_mut().enumerate() {
-                    let length = self.shape.lengths[at];
-                    if growth.minute.plus(length) <= *end {
-                        continue;
-                    }
-                    let most = || growth.clicks + bounds.others(*end, length);
-                    if slot.is_none() && most() < self.shape.nth(list) {
-                        continue;
-                    }
-                    let sum = self.sum(minutes, growth.name, slot, at, *end);
-                    if put(list, (Reverse(sum), growth.name), self.shape.top, ads) {
-                        changed(length, *end);
-                    }
+        // With fewer clicks in its minute, an ad that is not tracked enters no list.
+        let concerned = ends.iter().flat_map(|end| &end.lists).filter(|list| list.concerned);
+        let least = concerned.map(|list| list.nth.saturating_sub(list.others));
+        let least = least.min().filter(|_| grew.most.is_some()).unwrap_or(0);
+        if grew.most.is_none_or(|most| most >= least) {
+            for growth in grew.growths().filter(|growth| growth.clicks >= least) {
+                let slot = self.tracked.find(growth.name);
+                self.put(counted, (minute, growth), slot, &mut ends);
+            }
+        }
+        for Ending { end, lists } in ends {
+            for (length, list) in self.shape.lengths.iter().zip(&lists) {
+                if list.changed {
+                    changed(*length, end);
                 }
             }
-            self.lists = lists;
+            if lists.iter().any(|list| !list.places.is_empty()) {
+                self.lists.insert(end, lists.into_iter().map(|list| list.places).collect());
+            }
         }
-        self.bounds = known;
     }
 
-    /// The bounds of the ads that grew in `minute`.
-    fn bounds_of(&self, minutes: &Minutes, minute: Minute, ends: &[Minute]) -> Bounds {
-        let longest = self.shape.longest();
-        let (first, last) = (minute.minus(longest - 1), minute.plus(longest - 1));
-        let mut before = vec![0; (last.0 - first.0) as usize + 2];
-        for other in minutes.within(first..=last).filter(|other| *other != minute) {
-            before[(other.0 - first.0) as usize + 1] = self.unseen(minutes, other);
+    /// Takes out the lists of `end`, to put them right after `minute` grew.
+    fn begin(&mut self, minutes: &Minutes, minute: Minute, end: Minute) -> Ending {
+        let lists = self.lists.remove(&end);
+        let lists = lists.unwrap_or_else(|| vec![Vec::new(); self.shape.lengths.len()]);
+        let lists = self.shape.lengths.iter().zip(lists).map(|(length, places)| {
+            let concerned = minute.plus(*length) > end;
+            let others = if concerned { self.others(minutes, minute, end, *length) } else { 0 };
+            let nth = self.shape.nth(&places);
+            Correcting { places, concerned, others, nth, changed: false }
+        });
+        Ending { end, lists: lists.collect() }
+    }
+
+    /// Puts the ad of a cell that grew, tracked in `slot` or not, into the lists that it belongs to.
+    fn put(
+        &mut self,
+        Counted { minutes, ads }: Counted,
+        (minute, growth): (Minute, Growth),
+        slot: Option<usize>,
+        ends: &mut [Ending],
+    ) {
+        if !self.looked_up.is_empty() {
+            self.looked_up.clear();
         }
-        let mut sum = 0;
-        for most in &mut before {
-            sum += *most;
-            *most = sum;
-        }
-        let mut bounds = Bounds { ends: ends.to_vec(), first, before, least: u64::MAX };
-        for end in ends {
-            for (at, length) in self.shape.lengths.iter().enumerate() {
-                if minute.plus(*length) > *end {
-                    let list = self.lists.get(end).map_or(&[][..], |lists| &lists[at]);
-                    let least = self.shape.nth(list).saturating_sub(bounds.others(*end, *length));
-                    bounds.least = bounds.least.min(least);
+        for Ending { end, lists } in ends {
+            // The sums that are held are of this end.
+            let held = slot.filter(|_| self.end == Some(*end));
+            for (at, list) in lists.iter_mut().enumerate().filter(|(_, list)| list.concerned) {
+                let sum = match held {
+                    Some(slot) => self.tracked.sums(slot)[at],
+                    None if slot.is_none() && growth.clicks + list.others < list.nth => continue,
+                    None => {
+                        self.looked_up.insert(minute, growth.clicks);
+                        self.sum(minutes, growth.name, slot, at, *end)
+                    }
+                };
+                if sum >= list.nth
+                    && put(&mut list.places, (Reverse(sum), growth.name), self.shape.top, ads)
+                {
+                    list.changed = true;
+                    list.nth = self.shape.nth(&list.places);
                 }
             }
         }
-        bounds
+    }
+
+    /// The most clicks of an untracked ad in the minutes of a window other than `minute`.
+    fn others(&self, minutes: &Minutes, minute: Minute, end: Minute, length: u32) -> u64 {
+        let first = end.minus(length - 1);
+        let unseen = |from: Minute, until: Minute| -> u64 {
+            let within = (from < until).then(|| minutes.within(from..until));
+            let others = within.into_iter().flatten().filter(|other| *other != minute);
+            others.map(|other| self.unseen(minutes, other)).sum()
+        };
+        // The minutes that have bars are added up beforehand.
+        let Some(last) = self.end else { return unseen(first, end.plus(1)) };
+        let barred = u32::try_from(self.bars.len()).expect("a span is short");
+        let (from, to) = (first.max(last.plus(1).minus(barred)), end.min(last));
+        if from > to {
+            return unseen(first, end.plus(1));
+        }
+        let most =
+            self.below[(last.0 - from.0 + 1) as usize] - self.below[(last.0 - to.0) as usize];
+        let own = if from <= minute && minute <= to { self.bar(minute) } else { None };
+        most - own.map_or(0, |bar| bar - 1) + unseen(first, from) + unseen(to.plus(1), end.plus(1))
+    }
+
+    /// Adds up the bars, less one each, from the end back.
+    pub(super) fn add_up_bars(&mut self) {
+        let mut sum = 0;
+        self.below.clear();
+        self.below.push(0);
+        self.below.extend(self.bars.iter().map(|bar| {
+            sum += bar - 1;
+            sum
+        }));
     }
 
     /// The clicks of an ad, tracked in `slot` or not, in the window `at` that ends with `end`.
@@ -157,15 +203,24 @@ impl Board {
 /// list changed.
 fn put(list: &mut Vec<Place>, place: Place, top: usize, ads: &Ads) -> bool {
     // An ad's sum only grows, so its old place is this one or behind it.
-    let at = match list.binary_search_by(|known| order(ads, known, &place)) {
-        Ok(_) => return false,
-        Err(at) if at >= top => return false,
-        Err(at) => at,
-    };
-    if let Some(old) = list[at..].iter().position(|(_, name)| *name == place.1) {
-        list.remove(at + old);
+    let (Reverse(sum), name) = place;
+    let ties = list.partition_point(|(known, _)| known.0 > sum);
+    // Mostly nobody has as many.
+    let mut at = ties;
+    if list.get(ties).is_some_and(|(known, _)| known.0 == sum) {
+        let tied = list[ties..].partition_point(|(known, _)| known.0 == sum);
+        let of_ties = &list[ties..ties + tied];
+        at += of_ties.partition_point(|(_, known)| ads.order(*known, name).is_lt());
     }
-    list.insert(at, place);
-    list.truncate(top);
+    match list[at..].iter().position(|(_, known)| *known == name) {
+        Some(0) if list[at] == place => return false,
+        Some(old) => list[at..=at + old].rotate_right(1),
+        None if at >= top => return false,
+        None => {
+            list.insert(at, place);
+            list.truncate(top);
+        }
+    }
+    list[at] = place;
     true
 }

@@ -9,10 +9,11 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use super::board::{Costs, window};
-use super::{Boards, Counted, Growth};
+use super::{Boards, Counted};
 use crate::ads::{Ads, Name};
+use crate::count::batch::{Added, Grown, places};
+use crate::count::fast::Growing;
 use crate::count::minutes::Minutes;
-use crate::count::sealed::Sealed;
 use crate::match_filters::Cell;
 use crate::random::Draw;
 use crate::time::Minute;
@@ -79,30 +80,43 @@ impl Both {
             let id = format!("{:x}", ad.wrapping_mul(0x9E37_79B1));
             let name = self.ads.name_of(id.as_bytes(), u64::MAX);
             let was = self.minutes.clicks(*minute, *filter, name);
-            let clicks_now = was + u64::from(*clicks);
-            let growth = Growth { minute: *minute, filter: *filter, name, clicks: clicks_now, was };
+            let added = Added { head: [0; 2], id_bytes: 0, name, place: *filter, clicks: *clicks };
             let cell = Cell { minute: *minute, filter: *filter, ad: id.as_str().into() };
             parts.entry(*minute).or_default().push((*filter, name, *clicks));
             *self.cells.entry((*minute, *filter, id)).or_default() += u64::from(*clicks);
-            grown.push((growth, cell));
+            grown.push((added, was, cell));
         }
         for (minute, cells) in parts {
-            self.minutes.add(minute, Rc::new(Sealed::from_cells(cells)));
+            self.minutes.add(minute, cells.into_iter(), minute < self.settled);
         }
-        for (growth, cell) in &grown {
-            self.windows.add(cell, growth.clicks - growth.was);
-            self.boards.grew(growth);
+        self.minutes.seal_before(self.settled);
+        for (added, _, cell) in &grown {
+            self.windows.add(cell, added.clicks.into());
         }
-        for (growth, cell) in &grown {
+        let mut grew = Vec::new();
+        for of_minute in grown.chunk_by(|a, b| a.2.minute == b.2.minute) {
+            let cells: Vec<Added> = of_minute.iter().map(|(added, ..)| *added).collect();
+            let was = of_minute.iter().map(|(_, was, _)| *was).collect();
+            let grown = Rc::new(Grown { places: places(&cells), cells });
+            grew.extend(self.boards.grew(&Growing { minute: of_minute[0].2.minute, grown, was }));
+        }
+        for grew in grew {
+            let (minute, filter) = (grew.minute(), grew.filter());
             let has_lists =
-                |end: &Minute| *end < self.settled || self.opened.contains(&(*end, cell.filter));
-            let ends = (cell.minute.0..cell.minute.0 + self.boards.shape.longest()).map(Minute);
+                |end: &Minute| *end < self.settled || self.opened.contains(&(*end, filter));
+            let ends = (minute.0..minute.0 + self.boards.shape.longest()).map(Minute);
             let ends: Vec<Minute> = ends.filter(has_lists).collect();
-            let (mut expected, mut changed) = (Vec::new(), Vec::new());
-            self.windows.correct(cell, &ends, |group| expected.push(group));
+            let (mut expected, mut changed) = (BTreeSet::new(), BTreeSet::new());
+            for (_, _, cell) in &grown {
+                if (cell.minute, cell.filter) == (minute, filter) {
+                    self.windows.correct(cell, &ends, |group| {
+                        expected.insert(group);
+                    });
+                }
+            }
             let counted = Counted { minutes: &self.minutes, ads: &self.ads };
-            self.boards.correct(counted, growth, &ends, |group| changed.push(group));
-            assert_eq!(changed, expected, "{cell:?}");
+            self.boards.correct(counted, &grew, &ends, |group| assert!(changed.insert(group)));
+            assert_eq!(changed, expected, "{minute:?}, {filter}");
         }
         if self.open {
             let unsettled = cells.keys().filter(|(minute, ..)| *minute >= self.settled);

@@ -5,8 +5,7 @@
 //! first, they are made anew.
 
 use crate::ads::{Ads, Name};
-use crate::count::minutes::Minutes;
-use crate::count::sealed::Column;
+use crate::count::minutes::{Cells, Minutes};
 use crate::rank::boards::board::{Board, window};
 use crate::rank::boards::largest::{Nth, Place};
 use crate::time::Minute;
@@ -16,14 +15,15 @@ impl Board {
     pub(super) fn slide(&mut self, minutes: &Minutes) {
         let last = self.end.expect("sums that slide have an end");
         let end = last.plus(1);
-        let bar = self.choose_bar(minutes, end, last);
+        let bar;
+        (bar, self.chosen_from) = self.choose_bar(minutes, end, last);
         let entering = minutes.columns(end, self.filter);
         let left = |length: &u32| {
             let left = end.0.checked_sub(*length);
             left.map_or(Vec::new(), |left| minutes.columns(Minute(left), self.filter))
         };
-        let leaving: Vec<Vec<Column>> = self.shape.lengths.iter().map(left).collect();
-        let cells: usize = entering.iter().chain(leaving.iter().flatten()).map(Column::len).sum();
+        let leaving: Vec<Vec<Cells>> = self.shape.lengths.iter().map(left).collect();
+        let cells: usize = entering.iter().chain(leaving.iter().flatten()).map(Cells::len).sum();
         // A look-up costs as much as a few steps through a column.
         let few = self.tracked.len() * 8 < cells;
         if few {
@@ -34,13 +34,7 @@ impl Board {
                 }
             }
         } else {
-            for (at, left) in leaving.iter().enumerate() {
-                for (name, clicks) in left.iter().flat_map(Column::cells) {
-                    if let Some(slot) = self.tracked.find(name) {
-                        self.tracked.sums_mut(slot)[at] -= u64::from(clicks);
-                    }
-                }
-            }
+            leaving.iter().enumerate().for_each(|(at, left)| self.subtract(at, left));
         }
         let mut new = Vec::new();
         minutes.cells(end, self.filter, |name, clicks| {
@@ -69,13 +63,25 @@ impl Board {
         self.bars.push_front(bar);
         self.bars.truncate(self.shape.span() as usize);
         self.end = Some(end);
+        self.add_up_bars();
         if let Some(left) = end.0.checked_sub(self.shape.span()) {
             self.tracked.drop_until(Minute(left));
         }
     }
 
+    /// Subtracts what leaves the window `at` from the sums.
+    fn subtract(&mut self, at: usize, left: &[Cells]) {
+        for cells in left {
+            cells.for_each(|name, clicks| {
+                if let Some(slot) = self.tracked.find(name) {
+                    self.tracked.sums_mut(slot)[at] -= u64::from(clicks);
+                }
+            });
+        }
+    }
+
     /// The minutes in which an untracked ad may have clicks, with their cells.
-    fn history<'a>(&self, minutes: &'a Minutes, end: Minute) -> Vec<(Minute, Vec<Column<'a>>)> {
+    fn history<'a>(&self, minutes: &'a Minutes, end: Minute) -> Vec<(Minute, Vec<Cells<'a>>)> {
         let bars = self.bars.iter().zip(0..self.shape.longest());
         let with_clicks = bars.filter(|(bar, _)| **bar > 1);
         let known = with_clicks.map(|(_, age)| end.minus(age));
@@ -87,7 +93,7 @@ impl Board {
         &mut self,
         slot: usize,
         name: Name,
-        history: &[(Minute, Vec<Column>)],
+        history: &[(Minute, Vec<Cells>)],
         end: Minute,
     ) {
         for (minute, columns) in history {
@@ -102,10 +108,11 @@ impl Board {
         }
     }
 
-    /// The bar of a new minute, after lists that ended with `last`.
-    fn choose_bar(&self, minutes: &Minutes, minute: Minute, last: Minute) -> u64 {
-        let cells = |minute| minutes.columns(minute, self.filter).iter().map(Column::len).sum();
-        let (own, before): (usize, usize) = (cells(minute), cells(minute.minus(1)));
+    /// The bar of a new minute, after lists that ended with `last`, and the cells that it is chosen
+    /// from.
+    fn choose_bar(&self, minutes: &Minutes, minute: Minute, last: Minute) -> (u64, usize) {
+        let cells = |minute| minutes.cells_of(minute, self.filter);
+        let (own, before) = (cells(minute), cells(minute.minus(1)));
         // A minute that has hardly begun will be like the one before it.
         let like = if own * 2 < before { minute.minus(1) } else { minute };
         let mut nth = Nth::new(self.shape.top);
@@ -115,7 +122,7 @@ impl Board {
         let windows = self.shape.lengths.iter().zip(&self.nth);
         let longer = windows.filter(|(length, _)| **length > 1 && is_full(**length));
         let bars = longer.map(|(length, nth)| nth * 3 / 5 / u64::from(*length) + 1);
-        bars.fold(own, u64::min).max(1)
+        (bars.fold(own, u64::min).max(1), cells(like))
     }
 
     /// Begins anew with sums that end with `end`; the lists there.
@@ -129,7 +136,8 @@ impl Board {
         self.since = known.first().copied().unwrap_or(end);
         self.bars.resize(span as usize, 1);
         for minute in &known {
-            let bar = self.choose_bar(minutes, *minute, end);
+            let (bar, chosen_from) = self.choose_bar(minutes, *minute, end);
+            self.chosen_from = if *minute == end { chosen_from } else { 0 };
             self.bars[(end.0 - minute.0) as usize] = bar;
             minutes.cells(*minute, self.filter, |name, clicks| {
                 if clicks >= bar {
@@ -138,15 +146,14 @@ impl Board {
             });
         }
         for minute in known {
-            for (name, clicks) in
-                minutes.columns(minute, self.filter).iter().flat_map(Column::cells)
-            {
+            minutes.cells(minute, self.filter, |name, clicks| {
                 if let Some(slot) = self.tracked.find(name) {
-                    self.add_to(slot, minute, end, clicks.into());
+                    self.add_to(slot, minute, end, clicks);
                 }
-            }
+            });
         }
         self.end = Some(end);
+        self.add_up_bars();
         lists
     }
 
@@ -172,6 +179,6 @@ impl Board {
     }
 }
 
-fn clicks_in(columns: &[Column], name: Name) -> u64 {
+fn clicks_in(columns: &[Cells], name: Name) -> u64 {
     columns.iter().map(|column| u64::from(column.clicks(name))).sum()
 }

@@ -1,6 +1,7 @@
 //! The ads that are tracked, with their sums in one row of memory.
 
 use crate::ads::Name;
+use crate::count::sealed::scramble;
 use crate::held::Table;
 use crate::time::Minute;
 
@@ -12,12 +13,26 @@ pub(super) struct Tracked {
     ads: Vec<(Name, Minute)>,
     /// Of each slot as many sums as there are windows.
     sums: Vec<u64>,
+    /// No ad reached its last bar before.
+    first: Minute,
+    /// Has a bit for each tracked ad, which others may share: most ads are told by it not to be.
+    bits: Vec<u64>,
 }
+
+/// Bits among which those of tracked ads are: they lie in the processor's nearest cache.
+const BITS: u32 = 1 << 16;
 
 impl Tracked {
     /// No ads.
     pub(super) fn new(windows: usize) -> Tracked {
-        Tracked { windows, slots: Table::default(), ads: Vec::new(), sums: Vec::new() }
+        Tracked {
+            windows,
+            slots: Table::default(),
+            ads: Vec::new(),
+            sums: Vec::new(),
+            first: Minute(u32::MAX),
+            bits: vec![0; BITS as usize / 64],
+        }
     }
 
     /// Ads that are tracked.
@@ -26,7 +41,12 @@ impl Tracked {
     }
 
     /// The slot of an ad, if it is tracked.
+    #[inline]
     pub(super) fn find(&self, name: Name) -> Option<usize> {
+        let (word, bit) = place(name);
+        if self.bits[word] & bit == 0 {
+            return None;
+        }
         self.slots.get(&name).map(|slot| *slot as usize)
     }
 
@@ -36,6 +56,9 @@ impl Tracked {
         let slot = *self.slots.entry(name).or_insert(next);
         if slot == next {
             self.ads.push((name, minute));
+            self.first = self.first.min(minute);
+            let (word, bit) = place(name);
+            self.bits[word] |= bit;
             self.sums.resize(self.sums.len() + self.windows, 0);
         }
         self.raise(slot as usize, minute);
@@ -72,6 +95,10 @@ impl Tracked {
 
     /// Drops the ads that reached no bar after `minute`.
     pub(super) fn drop_until(&mut self, minute: Minute) {
+        if self.first > minute {
+            return;
+        }
+        self.first = minute.plus(1);
         let mut slot = 0;
         while let Some((name, last)) = self.ads.get(slot).copied() {
             if last > minute {
@@ -88,7 +115,18 @@ impl Tracked {
                 *place = u32::try_from(slot).expect("a slot moves down");
             }
         }
+        self.bits.fill(0);
+        for (name, _) in &self.ads {
+            let (word, bit) = place(*name);
+            self.bits[word] |= bit;
+        }
     }
+}
+
+/// Where the bit of an ad is.
+fn place(name: Name) -> (usize, u64) {
+    let at = scramble(name) / (u32::MAX / BITS + 1);
+    (at as usize / 64, 1 << (at % 64))
 }
 
 #[cfg(test)]
