@@ -207,6 +207,7 @@ impl Drop for FileRow {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::fs;
 
     use clicks_dataflows::faults::{Fault, Faults};
     use clicks_dataflows::keep_first::seen::SeenClicks;

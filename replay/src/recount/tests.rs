@@ -3,7 +3,7 @@
 use clicks_dataflows::clock::Clock;
 use clicks_dataflows::decode::Schema;
 use clicks_dataflows::filter::{Filter, Filters, Predicates};
-use clicks_dataflows::ingest::Record;
+use clicks_dataflows::ingest::{Beside, Record};
 use clicks_dataflows::options::{Copies, Emit, Engine};
 use clicks_dataflows::time::Time;
 
@@ -48,7 +48,7 @@ fn read(recounting: &mut Recounting, partition: u32, marks: &[(u64, &str)], line
         };
         let value = json.as_bytes();
         let bytes = value.len() as u64;
-        reading.record(&Record { offset, log_time: None, value, bytes });
+        reading.record(&Record { offset, log_time: None, value, bytes, beside: Beside::default() });
     }
     reading.close();
 }
