@@ -102,7 +102,7 @@ fn cat(args: &RawCat) -> Result<ExitCode, Failure> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let (mut left, mut value) = (args.limit.unwrap_or(u64::MAX), Vec::new());
     while left > 0 {
-        let mut rows = match reading.next().map_err(failed)? {
+        let mut rows = match reading.step().map_err(failed)? {
             Step::Rows(rows) => rows,
             Step::Waiting => {
                 std::thread::yield_now();
@@ -110,7 +110,7 @@ fn cat(args: &RawCat) -> Result<ExitCode, Failure> {
             }
             Step::End(_) => break,
         };
-        while let Some(batch) = rows.next().map_err(failed)? {
+        while let Some(batch) = rows.batch().map_err(failed)? {
             let wanted = (0..batch.len()).filter(|row| batch.offset(*row) >= args.from);
             for row in wanted.take(usize::try_from(left).unwrap_or(usize::MAX)) {
                 let written = out

@@ -221,13 +221,13 @@ impl Part {
     fn rows(&mut self, log: &RawLog) -> Result<Found<'_>, Failure> {
         while self.batch.as_ref().is_none_or(|(batch, next)| *next == batch.len()) {
             if let Some(rows) = &mut self.rows {
-                match rows.next().map_err(failed)? {
+                match rows.batch().map_err(failed)? {
                     Some(batch) => self.batch = Some((batch, 0)),
                     None => self.rows = None,
                 }
                 continue;
             }
-            match self.reading.next().map_err(failed)? {
+            match self.reading.step().map_err(failed)? {
                 Step::Rows(rows) => {
                     log.read.add(rows.bytes());
                     self.rows = Some(*rows);

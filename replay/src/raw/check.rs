@@ -73,7 +73,7 @@ fn look(store: &Store, listed: &Listed, whole: bool) -> Result<Facts, RawError> 
         let ranges = segment.ranges(group, Wanted::Everything);
         let parts = ranges.into_iter().map(slice).collect();
         let mut rows = segment.rows(group, Wanted::Everything, parts)?;
-        while let Some(batch) = rows.next()? {
+        while let Some(batch) = rows.batch()? {
             for row in 0..batch.len() {
                 let offset = Some(batch.offset(row));
                 if offset <= last {

@@ -80,7 +80,7 @@ impl Reading {
     /// # Errors
     ///
     /// When a segment cannot be read, is damaged, or does not follow the one before.
-    pub fn next(&mut self) -> Result<Step, RawError> {
+    pub fn step(&mut self) -> Result<Step, RawError> {
         self.ask()?;
         let Some((_, _, fetch)) = self.groups.front_mut() else {
             let waiting = self.footer.is_some() || self.open.is_some();

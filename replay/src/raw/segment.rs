@@ -170,12 +170,11 @@ impl Rows {
     /// # Errors
     ///
     /// When they are damaged.
-    pub fn next(&mut self) -> Result<Option<Batch>, RawError> {
-        let damaged = |error: &dyn std::fmt::Display| RawError::damaged(&self.segment.file, error);
+    pub fn batch(&mut self) -> Result<Option<Batch>, RawError> {
         match self.reader.next() {
             None => Ok(None),
             Some(Ok(batch)) => Batch::of(&batch, &self.segment).map(Some),
-            Some(Err(error)) => Err(damaged(&error)),
+            Some(Err(error)) => Err(RawError::damaged(&self.segment.file, error)),
         }
     }
 }

@@ -92,7 +92,7 @@ impl Form {
                 *text = text.replacen('T', between.encode_utf8(&mut [0; 4]), 1);
             }
             text.pop();
-            if fraction && ms % 1000 == 0 {
+            if fraction && ms.is_multiple_of(1000) {
                 text.push_str(".000");
             }
             if z {
