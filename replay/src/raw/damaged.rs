@@ -81,7 +81,7 @@ impl Log {
 
     fn store(&self) -> Store {
         let path = self.directory.path().to_str().unwrap();
-        Store::open(path, []).unwrap()
+        Store::open(path, [], std::time::Duration::from_secs(1)).unwrap()
     }
 
     /// Whether a whole check finds nothing, and what a job would read.
