@@ -15,7 +15,7 @@ CARGO_BUILD := --release $(CARGO_FLAGS)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 CLICKS := $(TARGET)/release/clicks
 
-.PHONY: demo test build bench instructions chaos fuzz miri kafka deny clean
+.PHONY: demo test build bench instructions chaos fuzz miri kafka s3 deny clean
 
 # A generator of clicks and the graph in one process, until Ctrl-C.
 #
@@ -30,6 +30,7 @@ demo: build
 test:
 	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3 valgrind
 	@scripts/kafka.sh jars >/dev/null
+	@scripts/s3.sh jars >/dev/null
 	cargo fmt --all --check
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy $(CARGO_BUILD) --workspace --all-targets -- -D warnings
@@ -82,6 +83,10 @@ miri:
 # A Kafka on localhost:9092, until Ctrl-C.
 kafka:
 	@scripts/kafka.sh run $(ARGS)
+
+# A store that speaks S3 on localhost:9000, with the bucket `clicks`, until Ctrl-C.
+s3:
+	@scripts/s3.sh run $(ARGS)
 
 # Licences, bans, sources and advisories of all dependencies; then with abomonation among them.
 deny:

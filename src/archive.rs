@@ -23,7 +23,7 @@ use clicks_dataflows::ledger::Name;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Millis, Time};
-use clicks_replay::raw::{self, Catalog, Facts, Listed, Mapping, Store};
+use clicks_replay::raw::{self, Catalog, Facts, Listed, Mapping, Put, Store};
 
 use crate::failure::Failure;
 use crate::log;
@@ -293,12 +293,19 @@ impl<'a> Running<'a> {
         let stored = segment.len() as u64;
         let put = store.put_new(&path, segment.into()).map_err(failed)?;
         crate::failpoint::reach("segment-put");
-        if !put {
-            log::say(&format!(
-                "{name} is there already, from another archiver, or from a request whose answer was \
-                 lost: that costs work and no record; going on after what is there",
-            ));
-            return Ok(None);
+        match put {
+            Put::Written => {}
+            Put::Same => log::say(&format!(
+                "{name} is there already, the same to the byte: the store had it before its answer \
+                 was lost, or another archiver writes here too",
+            )),
+            Put::Other => {
+                log::say(&format!(
+                    "{name} is there already: another archiver writes here too, which costs work \
+                     and no record; going on after what is there",
+                ));
+                return Ok(None);
+            }
         }
         log::say(&format!(
             "{}: offsets {} to {}, {} in {} bytes{}",

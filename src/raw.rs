@@ -11,6 +11,7 @@ use clicks_dataflows::time::Millis;
 use clicks_replay::raw::{Catalog, Facts, Listed, RawError, Store};
 
 use crate::config::Config;
+use crate::duration::Duration;
 use crate::failure::{Attempt, Failure};
 use crate::kafka::source::InputTopics;
 use crate::run::Input;
@@ -56,13 +57,24 @@ impl Kept {
     }
 }
 
+/// How long an object store may be silent, unless the environment says otherwise.
+const SILENCE: &str = "30s";
+
 /// The store that `--raw` names.
 ///
 /// # Errors
 ///
 /// When it is none.
 pub fn open_store(root: &str) -> Result<Store, Failure> {
-    Store::open(root, std::env::vars()).map_err(failed)
+    let silence = std::env::var("AWS_TIMEOUT").unwrap_or_else(|_| SILENCE.to_owned());
+    let Duration(silence) = silence
+        .parse()
+        .map_err(|error| Failure::refused(format!("AWS_TIMEOUT={silence}: {error}")))?;
+    if silence == 0 {
+        return Err(Failure::refused("AWS_TIMEOUT: a store is given some time, such as 30s"));
+    }
+    let silence = std::time::Duration::from_millis(silence);
+    Store::open(root, std::env::vars(), silence).map_err(failed)
 }
 
 /// An error of a raw log, as what ends a run.

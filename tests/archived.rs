@@ -263,7 +263,7 @@ fn two_archivers_of_one_topic_keep_each_record_once() {
     job.feed();
     let archivers =
         ["--roll 1ms", "--roll 20ms"].map(|roll| job.place().start(&archive(&job, roll)));
-    let overtaken = "is there already, from another archiver";
+    let overtaken = "is there already";
     wait_for("one finds what the other has put", || {
         job.feed();
         archivers.iter().any(|running| running.stderr().contains(overtaken)).then_some(())

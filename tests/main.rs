@@ -71,3 +71,9 @@ mod promoted;
 mod generated;
 // Other clients read what is committed, nothing else, and can check it.
 mod readers;
+// The raw log in an object store: whole, whatever connections and other archivers do.
+mod on_object_stores;
+// What was altered in a raw log is named, and never counted.
+mod damaged_raw_logs;
+// Others read the raw log as the manual shows, and count the same.
+mod raw_log_readers;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clicks_dataflows::decode::{Decoder, Format};
-use clicks_replay::raw::{Mapping, Store};
+use clicks_replay::raw::{Mapping, PUT_MAX, Store};
 
 use crate::archive::{Archive, Archived, Roll};
 use crate::cli::{ArchiveArgs, LogPlace};
@@ -16,7 +16,7 @@ use crate::files::unlinked::unlinked;
 use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::plural::some;
-use crate::raw::open_store;
+use crate::raw::{failed, open_store};
 use crate::run::Input;
 use crate::source::Ending;
 use crate::worker::monotonic_ms;
@@ -35,7 +35,7 @@ pub fn archive(args: &ArchiveArgs) -> Result<ExitCode, Failure> {
         .attempt(|| format!("--spool {}: it takes no files", spool.display()))
         .map_err(Failure::as_refused)?;
     let archive = Archive {
-        store: store(&args.raw)?,
+        store: store(&args.raw, args.size)?,
         source: input.source,
         ends: input.ending != Ending::Open,
         topic,
@@ -62,15 +62,23 @@ pub fn archive(args: &ArchiveArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The store at `root`; a directory is made.
-fn store(root: &str) -> Result<Store, Failure> {
+/// The store at `root`, which takes segments of `size` bytes; a directory is made.
+fn store(root: &str, size: u64) -> Result<Store, Failure> {
     let path = root.strip_prefix("file://").unwrap_or(root);
-    if !path.contains("://") {
+    if path.contains("://") {
+        if size > PUT_MAX {
+            return Err(Failure::refused(format!(
+                "--size: an object store takes {PUT_MAX} bytes in one request at most",
+            )));
+        }
+    } else {
         std::fs::create_dir_all(path)
             .attempt(|| format!("--raw {root}: cannot make the directory"))
             .map_err(Failure::as_refused)?;
     }
-    open_store(root)
+    let store = open_store(root)?;
+    store.probe().map_err(failed)?;
+    Ok(store)
 }
 
 /// What is archived, and what it is called.

@@ -90,6 +90,9 @@ fn cat(args: &RawCat) -> Result<ExitCode, Failure> {
     let (store, catalog) = open(&args.place)?;
     catalog.check(&store).map_err(failed)?;
     let topics = catalog.topics();
+    if topics.is_empty() {
+        return Err(Failure::refused(format!("{} holds no segments", store.root())));
+    }
     let [topic] = topics[..] else {
         return Err(Failure::refused(format!("--topic: one of {}", topics.join(", "))));
     };

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use crate::support::kafka;
+use crate::support::python::python_with;
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -72,20 +73,7 @@ pub fn python() -> &'static Path {
     PYTHON.get_or_init(|| {
         let example = fs::read_to_string(Path::new(ROOT).join("examples/subscribe.py")).unwrap();
         let line = example.lines().find_map(|line| line.trim().strip_prefix("pip install "));
-        let client = line.unwrap();
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("python-{client}"));
-        let (python, whole) = (home.join("bin/python"), home.join("whole"));
-        if !whole.exists() {
-            need("python3");
-            let home = home.display();
-            let made = sh(&format!(
-                "rm -rf '{home}' && python3 -m venv '{home}' && '{home}/bin/python' -m pip \
-                 --disable-pip-version-check install --quiet --only-binary :all: '{client}'"
-            ));
-            assert_eq!(made.code, Some(0), "{}", made.stderr);
-            fs::write(whole, "").unwrap();
-        }
-        python
+        python_with(line.unwrap())
     })
 }
 

@@ -103,7 +103,7 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clicks"));
         command.args(arguments.split_whitespace()).current_dir(self.0.path());
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("CLICKS_") {
+            if ["CLICKS_", "AWS_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
                 command.env_remove(name);
             }
         }
@@ -224,8 +224,10 @@ impl Running {
             assert!(!late, "clicks {} does not end:\n{}", self.arguments, self.stderr());
             pause();
         };
-        let stdout = std::fs::read_to_string(self.words.path().join("stdout")).unwrap();
-        Ended { arguments: self.arguments.clone(), status, stdout, stderr: self.stderr() }
+        let printed = std::fs::read(self.words.path().join("stdout")).unwrap();
+        let stdout = String::from_utf8_lossy(&printed).into_owned();
+        let (arguments, stderr) = (self.arguments.clone(), self.stderr());
+        Ended { arguments, status, printed, stdout, stderr }
     }
 }
 
@@ -244,6 +246,8 @@ impl Drop for Running {
 pub struct Ended {
     arguments: String,
     status: ExitStatus,
+    /// What it printed, byte for byte.
+    pub printed: Vec<u8>,
     pub stdout: String,
     pub stderr: String,
 }

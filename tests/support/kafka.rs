@@ -13,7 +13,6 @@ mod topic;
 pub use broker::Broker;
 pub use copies::Copy;
 pub use job::{TopicJob, clicks, create_results, lively, logged_clicks, order, wait_for_stop};
-pub use proxy::Proxy;
 pub use topic::{
     Lines, Record, Topic, committed, create_topic, delete_records, delete_topic, produce, rows,
 };
@@ -22,6 +21,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::binary::Running;
+pub use crate::support::proxy::Proxy;
 
 /// The address of the broker that all tests share.
 pub fn brokers() -> &'static str {

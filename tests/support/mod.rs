@@ -7,7 +7,10 @@ pub mod in_step;
 pub mod kafka;
 pub mod live;
 pub mod oracle;
+pub mod proxy;
+pub mod python;
 pub mod run;
+pub mod s3;
 pub mod script;
 pub mod scripts;
 

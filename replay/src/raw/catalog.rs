@@ -1,6 +1,7 @@
 //! Which segments there are.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bytes::Bytes;
 use object_store::ObjectMeta;
@@ -8,6 +9,7 @@ use object_store::path::Path;
 
 use super::error::RawError;
 use super::layout::{Partition, Place};
+use super::seal::no_footer;
 use super::segment::{Footer, Segment, TAIL_BYTES};
 use super::store::Store;
 
@@ -95,6 +97,18 @@ impl Catalog {
 }
 
 impl Listed {
+    /// Where the last bytes of its file are.
+    ///
+    /// # Errors
+    ///
+    /// When it is empty.
+    pub(super) fn tail(&self, bytes: u64, store: &Store) -> Result<Range<u64>, RawError> {
+        match self.size {
+            0 => Err(no_footer(&store.name(&self.place.path()))),
+            size => Ok(size.saturating_sub(bytes)..size),
+        }
+    }
+
     /// What its footer says.
     ///
     /// # Errors
@@ -102,7 +116,7 @@ impl Listed {
     /// When it cannot be read, or is damaged.
     pub fn open(&self, store: &Store) -> Result<Segment, RawError> {
         let path = self.place.path();
-        let read = |bytes: u64| store.range(&path, self.size.saturating_sub(bytes)..self.size);
+        let read = |bytes: u64| store.range(&path, self.tail(bytes, store)?);
         let footer = |tail: &Bytes| Segment::of(self, tail, &store.name(&path));
         match footer(&read(TAIL_BYTES)?)? {
             Footer::Whole(segment) => Ok(*segment),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use super::catalog::{Catalog, Listed};
 use super::error::RawError;
-use super::facts::{Facts, check_seal};
+use super::facts::Facts;
 use super::reader::missing;
+use super::seal::check_seal;
 use super::segment::Wanted;
 use super::store::Store;
 

@@ -1,15 +1,12 @@
 //! What the footer of a segment says about it.
 //!
-//! Under `clicks` the footer holds these facts as JSON; under `clicks.sha256` the digest of the whole
-//! file, in which its own 64 digits are zeros. So every byte of a segment is vouched for, and what
-//! moves or copies segments need not know.
+//! Under `clicks` the footer holds these facts as JSON. What moves or copies segments need not know.
 
 use clicks_dataflows::clock::Clock;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::time::Millis;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::error::RawError;
 use super::layout::{Hour, Partition, Place};
@@ -19,9 +16,6 @@ use super::shape::Shape;
 pub const VERSION: u32 = 1;
 
 const FACTS: &str = "clicks";
-const DIGEST: &str = "clicks.sha256";
-/// Digits of a digest.
-const DIGITS: usize = 64;
 
 /// What a segment says about itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,13 +79,9 @@ impl Facts {
         Place { partition, first: self.first, hour: Hour(self.hour) }
     }
 
-    /// As the footer holds them, with room for the digest.
-    pub fn to_footer(&self) -> [KeyValue; 2] {
-        let facts = serde_json::to_string(self).expect("facts are JSON");
-        [
-            KeyValue::new(FACTS.to_owned(), facts),
-            KeyValue::new(DIGEST.to_owned(), "0".repeat(DIGITS)),
-        ]
+    /// As the footer holds them.
+    pub fn to_footer(&self) -> KeyValue {
+        KeyValue::new(FACTS.to_owned(), serde_json::to_string(self).expect("facts are JSON"))
     }
 
     /// What the footer of `file` holds.
@@ -119,53 +109,4 @@ impl Facts {
         }
         serde_json::from_str(facts).map_err(parse)
     }
-}
-
-/// Puts the digest of a segment into it.
-///
-/// # Errors
-///
-/// When `segment` has no room for one.
-pub fn seal(segment: &mut [u8], file: &str) -> Result<(), RawError> {
-    let at = digest_at(segment).ok_or_else(|| no_digest(file))?;
-    let digest = hex(&Sha256::digest(&*segment));
-    segment[at..at + DIGITS].copy_from_slice(digest.as_bytes());
-    Ok(())
-}
-
-/// Whether the digest of a segment is that of its bytes.
-///
-/// # Errors
-///
-/// When it is not.
-pub fn check_seal(segment: &[u8], file: &str) -> Result<(), RawError> {
-    let at = digest_at(segment).ok_or_else(|| no_digest(file))?;
-    let (before, rest) = segment.split_at(at);
-    let (digest, after) = rest.split_at(DIGITS);
-    let mut found = Sha256::new();
-    found.update(before);
-    found.update([b'0'; DIGITS]);
-    found.update(after);
-    if hex(&found.finalize()).as_bytes() == digest {
-        return Ok(());
-    }
-    Err(RawError::damaged(file, "its bytes are not those of its digest"))
-}
-
-fn no_digest(file: &str) -> RawError {
-    RawError::damaged(file, "its footer has no digest")
-}
-
-/// Where the digits of the digest are: after its key, the tag of a text, and its length.
-fn digest_at(segment: &[u8]) -> Option<usize> {
-    let at = memchr::memmem::rfind(segment, DIGEST.as_bytes())? + DIGEST.len() + 2;
-    (segment.len() >= at + DIGITS).then_some(at)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        use std::fmt::Write as _;
-        write!(text, "{byte:02x}").expect("a string takes what is written");
-        text
-    })
 }

@@ -122,12 +122,12 @@ impl Reading {
                         self.open = Some((Arc::from(segment), 0));
                     }
                     Footer::Needs(bytes) => {
-                        let fetch = self.tail(&listed, bytes);
+                        let fetch = self.tail(&listed, bytes)?;
                         self.footer = Some((listed, fetch));
                     }
                 }
             } else if let Some(listed) = self.segments.pop_front() {
-                let fetch = self.tail(&listed, TAIL_BYTES);
+                let fetch = self.tail(&listed, TAIL_BYTES)?;
                 self.footer = Some((listed, fetch));
             } else {
                 break;
@@ -147,9 +147,9 @@ impl Reading {
         Ok(())
     }
 
-    fn tail(&self, listed: &Listed, bytes: u64) -> Fetch {
-        let range = listed.size.saturating_sub(bytes)..listed.size;
-        self.store.fetch(&listed.place.path(), vec![range])
+    fn tail(&self, listed: &Listed, bytes: u64) -> Result<Fetch, RawError> {
+        let range = listed.tail(bytes, &self.store)?;
+        Ok(self.store.fetch(&listed.place.path(), vec![range]))
     }
 }
 

@@ -11,7 +11,6 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 
@@ -20,6 +19,7 @@ use super::catalog::Listed;
 use super::columns::{self, schema};
 use super::error::RawError;
 use super::facts::Facts;
+use super::seal::{self, footer_bytes, of_group};
 
 /// Bytes of the end of a file that are read in the hope that the footer is in them.
 pub const TAIL_BYTES: u64 = 1 << 16;
@@ -34,6 +34,8 @@ pub struct Segment {
     /// The file, in words.
     pub file: String,
     metadata: ArrowReaderMetadata,
+    /// Digests of what is needed of each row group.
+    groups: Vec<u64>,
 }
 
 /// Which columns are read.
@@ -70,15 +72,10 @@ impl Segment {
     ///
     /// When it is no segment of this raw log, or damaged.
     pub fn of(listed: &Listed, tail: &Bytes, file: &str) -> Result<Footer, RawError> {
-        let mut reader = ParquetMetaDataReader::new();
-        match reader.try_parse_sized(tail, listed.size) {
-            Ok(()) => {}
-            Err(ParquetError::NeedMoreData(bytes)) if bytes as u64 <= listed.size => {
-                return Ok(Footer::Needs(bytes as u64));
-            }
-            Err(error) => return Err(RawError::damaged(file, error)),
-        }
-        let metadata = reader.finish().map_err(|error| RawError::damaged(file, error))?;
+        let bytes = footer_bytes(tail, listed.size, file)?;
+        let footer = usize::try_from(bytes).ok().and_then(|bytes| tail.len().checked_sub(bytes));
+        let Some(start) = footer else { return Ok(Footer::Needs(bytes)) };
+        let seal::Footer { metadata, groups } = seal::open(&tail[start..], file)?;
         let facts = Facts::of(&metadata, file)?;
         if facts.place() != listed.place {
             return Err(RawError::damaged(
@@ -96,7 +93,8 @@ impl Segment {
         let options = ArrowReaderOptions::new().with_schema(schema());
         let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), options)
             .map_err(|error| RawError::damaged(file, format!("columns: {error}")))?;
-        Ok(Footer::Whole(Box::new(Segment { facts, file: file.to_owned(), metadata })))
+        let file = file.to_owned();
+        Ok(Footer::Whole(Box::new(Segment { facts, file, metadata, groups })))
     }
 
     /// How many row groups it has.
@@ -134,6 +132,12 @@ impl Segment {
         bytes: Vec<Bytes>,
     ) -> Result<Rows, RawError> {
         let read = bytes.iter().map(|bytes| bytes.len() as u64).sum();
+        if of_group(bytes.iter().take(columns::NEEDED).map(|bytes| &bytes[..]))
+            != self.groups[group]
+        {
+            let why = format!("row group {group} is not that of its digest");
+            return Err(RawError::damaged(&self.file, why));
+        }
         let starts = self.ranges(group, wanted).into_iter().map(|range| range.start);
         let chunks = Chunks(starts.zip(bytes).collect());
         let reader =

@@ -16,9 +16,14 @@ use tokio::sync::oneshot;
 use url::Url;
 
 use super::error::RawError;
+use super::refusal::{CONDITIONAL, refusal};
+use super::remote;
+use super::segment::TAIL_BYTES;
 
-/// A request that takes longer than this has failed, and is made again.
-const REQUEST_MAX: Duration = Duration::from_secs(600);
+/// A file that says what the others are, and that two files of one name are told apart.
+const MARK: &str = "_clicks";
+
+const MARKED: &[u8] = b"A raw log of clicks, as `clicks archive` writes it.\n";
 
 /// A place of segments. Calls wait for their answer; [`Store::fetch`] does not.
 #[derive(Clone)]
@@ -26,6 +31,17 @@ pub struct Store {
     inner: Arc<dyn ObjectStore>,
     runtime: Arc<Runtime>,
     root: String,
+}
+
+/// What became of a file that was to be written where none is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It was written.
+    Written,
+    /// It is there already, the same to the byte.
+    Same,
+    /// Another is there.
+    Other,
 }
 
 /// Bytes that are on their way.
@@ -37,7 +53,8 @@ pub struct Fetch {
 impl Store {
     /// The store at `root`: a path, or the address of a bucket and a prefix, `s3://bucket/raw`.
     ///
-    /// `settings` are of the environment: `AWS_REGION`, `AWS_ENDPOINT_URL`, …
+    /// `settings` are of the environment: `AWS_REGION`, `AWS_ENDPOINT_URL`, … An object store may
+    /// be silent for so long before a request is made again.
     ///
     /// # Errors
     ///
@@ -45,6 +62,7 @@ impl Store {
     pub fn open(
         root: &str,
         settings: impl IntoIterator<Item = (String, String)>,
+        silence: Duration,
     ) -> Result<Store, RawError> {
         let refused = |why: &dyn fmt::Display| RawError::Place(format!("--raw {root}: {why}"));
         let inner: Arc<dyn ObjectStore> = match root.split_once("://") {
@@ -52,12 +70,7 @@ impl Store {
             Some(("file", path)) => Arc::new(directory(path, &refused)?),
             Some(_) => {
                 let url = Url::parse(root).map_err(|error| refused(&error))?;
-                let settings = settings.into_iter().filter(|(key, _)| key.starts_with("AWS_"));
-                let settings = settings.map(|(key, value)| (key.to_ascii_lowercase(), value));
-                let timeout = ("timeout".to_owned(), format!("{}s", REQUEST_MAX.as_secs()));
-                let (store, prefix) = object_store::parse_url_opts(&url, settings.chain([timeout]))
-                    .map_err(|error| refused(&error))?;
-                Arc::new(object_store::prefix::PrefixStore::new(store, prefix))
+                remote::open(&url, settings, silence).map_err(|why| refused(&why))?
             }
         };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
@@ -84,10 +97,7 @@ impl Store {
         let found = self.runtime.block_on(self.inner.list(path).try_collect());
         found.map_err(|cause| match path {
             Some(path) => self.failed("list", path, cause),
-            None => RawError::Store {
-                attempt: format!("cannot list {}", self.root),
-                cause: cause.into(),
-            },
+            None => not_done(format!("cannot list {}", self.root), cause),
         })
     }
 
@@ -154,12 +164,53 @@ impl Store {
         })
     }
 
-    /// Writes a file that is not there; tells whether it was not.
+    /// Writes a file that is not there.
     ///
     /// # Errors
     ///
     /// When it cannot be written.
-    pub fn put_new(&self, path: &Path, bytes: Bytes) -> Result<bool, RawError> {
+    pub fn put_new(&self, path: &Path, bytes: Bytes) -> Result<Put, RawError> {
+        let size = loop {
+            if self.create(path, bytes.clone())? {
+                return Ok(Put::Written);
+            }
+            match self.runtime.block_on(self.inner.head(path)) {
+                Ok(found) => break found.size,
+                // Another was on its way, and did not arrive.
+                Err(object_store::Error::NotFound { .. }) => std::thread::sleep(CONFLICT),
+                Err(cause) => return Err(self.failed("read", path, cause)),
+            }
+        };
+        let length = bytes.len() as u64;
+        // The end of a segment holds the digest of all of it.
+        let end = length.saturating_sub(TAIL_BYTES)..length;
+        let start = usize::try_from(end.start).expect("it lies in memory");
+        let same = size == length && self.range(path, end)? == bytes[start..];
+        Ok(if same { Put::Same } else { Put::Other })
+    }
+
+    /// Makes sure that segments can be put, and none over another.
+    ///
+    /// # Errors
+    ///
+    /// Says what the store lacks.
+    pub fn probe(&self) -> Result<(), RawError> {
+        let path = Path::from(MARK);
+        // What is there was found by the first; where nothing was, the second must find that.
+        for _ in 0..2 {
+            if !self.create(&path, Bytes::from_static(MARKED))? {
+                return Ok(());
+            }
+        }
+        Err(RawError::Place(format!(
+            "--raw {}: a second file was put over the first of the same name, as it would be with \
+             segments of two archivers: {CONDITIONAL}",
+            self.root,
+        )))
+    }
+
+    /// Writes a file that is not there; tells whether it was not.
+    fn create(&self, path: &Path, bytes: Bytes) -> Result<bool, RawError> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let payload = PutPayload::from_bytes(bytes);
         match self.runtime.block_on(self.inner.put_opts(path, payload, options)) {
@@ -170,12 +221,19 @@ impl Store {
     }
 
     fn failed(&self, verb: &str, path: &Path, cause: object_store::Error) -> RawError {
-        RawError::Store {
-            attempt: format!("cannot {verb} {}", self.name(path)),
-            cause: cause.into(),
-        }
+        not_done(format!("cannot {verb} {}", self.name(path)), cause)
     }
 }
+
+fn not_done(attempt: String, cause: object_store::Error) -> RawError {
+    match refusal(&cause) {
+        Some(why) => RawError::Place(format!("{attempt}: {why}")),
+        None => RawError::Store { attempt, cause: cause.into() },
+    }
+}
+
+/// How long one waits where two put a file at once.
+const CONFLICT: Duration = Duration::from_millis(200);
 
 /// Files that are looked at together.
 const AT_ONCE: usize = 16;
@@ -198,12 +256,13 @@ impl Fetch {
     ///
     /// When they cannot be read.
     pub fn poll(&mut self) -> Option<Result<Vec<Bytes>, RawError>> {
-        let failed =
-            |cause| RawError::Store { attempt: format!("cannot read {}", self.name), cause };
+        let attempt = || format!("cannot read {}", self.name);
         match self.answer.try_recv() {
-            Ok(got) => Some(got.map_err(|cause| failed(cause.into()))),
+            Ok(got) => Some(got.map_err(|cause| not_done(attempt(), cause))),
             Err(oneshot::error::TryRecvError::Empty) => None,
-            Err(closed @ oneshot::error::TryRecvError::Closed) => Some(Err(failed(closed.into()))),
+            Err(closed @ oneshot::error::TryRecvError::Closed) => {
+                Some(Err(RawError::Store { attempt: attempt(), cause: closed.into() }))
+            }
         }
     }
 }

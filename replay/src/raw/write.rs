@@ -22,6 +22,7 @@ use parquet::errors::ParquetError;
 
 use super::columns::{properties, schema};
 use super::facts::Facts;
+use super::seal::room;
 use super::shape::{Shape, Values, write_ip};
 
 /// Records that are put into columns together.
@@ -136,7 +137,9 @@ impl<W: Write + Send> SegmentWriter<W> {
             self.writer.write(&self.rows.finish())?;
         }
         self.facts.clocks.1 = after;
-        for pair in self.facts.to_footer() {
+        self.writer.flush()?;
+        self.writer.append_key_value_metadata(self.facts.to_footer());
+        for pair in room(self.writer.flushed_row_groups().len()) {
             self.writer.append_key_value_metadata(pair);
         }
         Ok((self.writer.into_inner()?, self.facts))
