@@ -9,3 +9,4 @@
 mod numbers;
 pub mod raw;
 pub mod recount;
+pub mod unlinked;

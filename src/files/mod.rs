@@ -6,4 +6,3 @@ pub mod input;
 pub mod logs;
 pub mod results;
 pub mod shelf;
-pub mod unlinked;
