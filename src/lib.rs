@@ -25,6 +25,7 @@ pub mod progress;
 pub mod range;
 pub mod raw;
 pub mod reader;
+pub mod reconcile;
 pub mod run;
 pub mod sink;
 pub mod source;

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod generate;
 mod places;
 pub mod raw;
+pub mod reconcile;
 pub mod replay;
 pub mod results;
 pub mod run;
@@ -49,6 +50,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
         Command::Verify(verify) => results::check(&verify),
+        Command::Reconcile(args) => reconcile::reconcile(&args),
     }
 }
 

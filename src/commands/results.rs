@@ -57,7 +57,7 @@ pub fn check(args: &Verify) -> Result<ExitCode, Failure> {
 }
 
 /// The results at `place`.
-fn jobs(
+pub(super) fn jobs(
     place: &ResultPlace,
     reach: &Reach,
     stop: &Arc<AtomicBool>,
