@@ -99,20 +99,23 @@ pub(super) struct Late {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Rejected {
-    partition: u32,
-    reason: u32,
+    partition: u64,
     offset: u64,
+    /// Its place among all reasons.
+    reason: u64,
 }
 
 impl Rejected {
     pub fn new(at: Coordinates, reason: Reason) -> Rejected {
-        let place = Reason::ALL.iter().zip(0..).find(|(known, _)| **known == reason);
+        let place = Reason::ALL.iter().zip(0_u64..).find(|(known, _)| **known == reason);
         let (_, reason) = place.expect("all reasons are listed");
-        Rejected { partition: at.partition, reason, offset: at.offset }
+        Rejected { partition: at.partition.into(), offset: at.offset, reason }
     }
 
     /// Partition, offset and reason.
     pub fn told(&self) -> (u32, u64, Reason) {
-        (self.partition, self.offset, Reason::ALL[self.reason as usize])
+        let partition = u32::try_from(self.partition).expect("it was one");
+        let reason = usize::try_from(self.reason).expect("it was a place");
+        (partition, self.offset, Reason::ALL[reason])
     }
 }

@@ -133,3 +133,14 @@ fn clicks_of_minutes_before_the_first_that_is_told_are_skipped() {
     assert_eq!(shown(&recount), ["a 12:02:00Z 0: 1"]);
     assert_eq!((recount.totals.skipped, recount.totals.duplicates), (3, 0));
 }
+
+#[test]
+fn rejects_come_by_partition_and_offset() {
+    let mut recounting = recounting("13:00:00");
+    let late = "a 11:30:00 - 1";
+    read(&mut recounting, 0, &[], &["a 12:00:00 - 1", late, "no click", late]);
+    read(&mut recounting, 1, &[], &["no click"]);
+    let found = recounting.finish().unwrap().rejects;
+    let (late, malformed) = (Reason::TooLate, Reason::Malformed);
+    assert_eq!(found, [(0, 1, late), (0, 2, malformed), (0, 3, late), (1, 0, malformed)]);
+}
