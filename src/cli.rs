@@ -21,7 +21,7 @@ use timely::CommunicationConfig;
 pub use generate::{Clicks, Generate};
 pub use promote::Promote;
 pub use raw::{ArchiveArgs, RawCat, RawCheck, RawCommand, RawList, RawPlace};
-pub use results::{By, Compare, Reach, ResultLog, RowFormat, Tail, TailFrom, Verify};
+pub use results::{By, Compare, Reach, Reconcile, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
@@ -44,6 +44,7 @@ Examples:
   clicks archive -b localhost:9092 --input kafka:clicks --raw raw
                                                         keep every record, in Parquet
   clicks replay --raw raw --output results --job again  the same from there
+  clicks reconcile results --job ads --raw raw          its counts against the raw log
   clicks config show > clicks.toml                      all settings, to start from
 
 Exit codes: 0 done, or stopped by SIGINT or SIGTERM; 1 failed; 2 wrong usage or configuration;
@@ -116,6 +117,8 @@ pub enum Command {
     /// Look at the raw log
     #[command(subcommand)]
     Raw(RawCommand),
+    /// Recount the raw log in bounded memory, and compare with what a job has told
+    Reconcile(Reconcile),
     /// Compare the counts of two jobs: what would the bill be under other rules
     Compare(Compare),
     /// Let an alias that readers follow stand for a job, or show aliases

@@ -28,6 +28,7 @@ pub mod promote;
 pub mod range;
 pub mod raw;
 pub mod reader;
+pub mod reconcile;
 pub mod run;
 pub mod sink;
 pub mod source;

@@ -18,17 +18,18 @@ use crate::jobs::find_job;
 use crate::logs::Jobs;
 use crate::plural::some;
 
-mod chain;
+pub(crate) mod chain;
 mod lists;
+pub(crate) mod reading;
 mod recounted;
 mod row;
 mod rows;
-mod standing;
+pub(crate) mod standing;
 #[cfg(test)]
 mod tests;
 
 use chain::{Beginning, Chain};
-pub use recounted::Clicks;
+pub use reading::Clicks;
 use row::Told;
 use rows::Rows;
 use standing::Standing;
@@ -163,20 +164,20 @@ impl Verified {
 
 /// What is wrong, in the order in which it was found.
 #[derive(Debug, Default)]
-struct Faults {
-    first: Vec<String>,
-    count: usize,
+pub(crate) struct Faults {
+    pub first: Vec<String>,
+    pub count: usize,
 }
 
 impl Faults {
-    fn add(&mut self, fault: String) {
+    pub fn add(&mut self, fault: String) {
         if self.count < FAULTS_TOLD {
             self.first.push(fault);
         }
         self.count += 1;
     }
 
-    fn lines(&self) -> impl Iterator<Item = String> {
+    pub fn lines(&self) -> impl Iterator<Item = String> {
         let more = self.count - self.first.len();
         let last = (more > 0).then(|| format!("  and {more} more"));
         self.first.iter().map(|fault| format!("  {fault}")).chain(last)

@@ -1,6 +1,7 @@
 //! A topic is kept in the raw log, each record once and as it came, and told again from there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clicks::failpoint::ARCHIVE_STEPS;
 use clicks_dataflows::ledger::{Position, Totals};
@@ -28,7 +29,7 @@ struct Kept {
 
 /// All records of the raw log in `raw`, by partition.
 fn kept(place: &Place) -> BTreeMap<u32, Vec<Kept>> {
-    let store = Store::open(place.path("raw").to_str().unwrap(), []).unwrap();
+    let store = Store::open(place.path("raw").to_str().unwrap(), [], Duration::ZERO).unwrap();
     let catalog = Catalog::read(&store, None).unwrap();
     catalog.check(&store).unwrap();
     let mut all = BTreeMap::new();
@@ -132,7 +133,7 @@ fn a_record_comes_back_as_the_topic_had_it() {
     let with_headers = click(r#","country":"FR""#);
     let sent = BaseRecord::<[u8], [u8]>::to(&topic.name).partition(0).payload(&with_headers);
     producer.send(sent.timestamp(time(10).unwrap()).headers(headers)).unwrap();
-    producer.flush(std::time::Duration::from_secs(30)).unwrap();
+    producer.flush(Duration::from_secs(30)).unwrap();
 
     job.place().succeed(&archive(&job, "--once -X fetch.message.max.bytes=20000000"));
     job.place().succeed("raw check raw");

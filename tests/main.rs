@@ -57,6 +57,8 @@ mod retention;
 mod odd_records;
 // A topic in the raw log, each record once; history, then live.
 mod archived;
+// What was told is held against the raw log, in bounded memory.
+mod reconciled;
 // A topic's past, told again: by times, by offsets, by marks.
 mod replays;
 // Several processes over topics.

@@ -9,3 +9,5 @@
 mod numbers;
 pub mod raw;
 pub mod recount;
+pub mod sort;
+pub mod unlinked;

@@ -1,15 +1,19 @@
 //! The recount: what a job must have told up to its last commit, found by sorting.
 //!
 //! ```text
-//! records ─▶ decode, clock, marks ─┬─▶ clicks ─▶ sort by identity ─▶ sort by cell ─▶ counts
+//! records ─▶ decode, clock, marks ─┬─▶ clicks ─▶ sort by minute and identity ─▶ counting
 //!                                  └─▶ rejects
 //! ```
 //!
-//! It holds the whole input in memory: 48 bytes a click, twice that while a vector grows, each ad
-//! once, and 40 bytes a cell at the end. What a sleeping partition brought is judged last, as the
-//! clocks of the others decide over it.
+//! Clicks and rejects take the memory that they are given, and wait on disk beyond it. Beside them
+//! it holds the name of each ad once, each set of filters that clicks match, the greatest clock of
+//! each epoch, and clicks that marks have lifted: what a sleeping partition brought is judged last,
+//! as the clocks of the others decide over it. Records beyond the job's epoch and marks that raise
+//! nothing are held too; there are none unless the ledger or the input is not the job's.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
+use std::ops::Range;
 
 use clicks_dataflows::click::{AdId, Click, Coordinates, Reason};
 use clicks_dataflows::decode::Decoder;
@@ -19,12 +23,21 @@ use clicks_dataflows::options::Options;
 use clicks_dataflows::time::{Epoch, Millis, Minute};
 
 use crate::numbers::Numbers;
+use crate::sort::{Room, SortError, Sorted, Sorter};
 
+mod counting;
+mod curve;
 mod reading;
+mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use counting::{Counted, Counting};
+pub use curve::{Curve, LATENESSES_MS};
 pub use reading::{Begin, Reading};
+
+use curve::Curving;
+use rows::{Rejected, Seen};
 
 /// What a job must have told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,45 +62,38 @@ pub struct Recounting {
     epoch: Epoch,
     /// What is told until then counts, if its record was read.
     told_until: Epoch,
-    /// Clicks with an identity.
-    identified: Vec<Seen>,
-    /// Clicks of their own.
-    own: Vec<Seen>,
-    /// Clicks that a mark lifts beyond their partition's clock, with whether they are of their own.
-    lifted: Vec<(Seen, bool)>,
+    /// The minutes that are counted.
+    minutes: Range<Minute>,
+    room: Room,
+    seen: Sorter<Seen>,
+    rejects: Sorter<Rejected>,
+    /// Clicks that a mark lifts beyond their partition's clock.
+    lifted: Vec<Seen>,
     names: Numbers<AdId>,
     filters: Numbers<Vec<FilterId>>,
-    /// Clocks of all partitions, each at the end of an epoch.
-    clocks: Vec<(Epoch, Millis)>,
+    /// The greatest clock of any partition at the end of an epoch.
+    clocks: BTreeMap<Epoch, Millis>,
+    has_curve: bool,
     recount: Recount,
 }
 
-/// A click, as far as it matters here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Seen {
-    identity: u128,
-    epoch: Epoch,
-    partition: u32,
-    offset: u64,
-    minute: u32,
-    ad: u32,
-    filters: u32,
-}
-
 impl Recounting {
-    /// A recount of what was told up to `epoch`.
-    pub fn new(options: Options, decoder: Decoder, epoch: Epoch) -> Recounting {
+    /// A recount of what was told up to `epoch`, which takes up to `room`.
+    pub fn new(options: Options, decoder: Decoder, epoch: Epoch, room: Room) -> Recounting {
         Recounting {
             options,
             decoder,
             epoch,
             told_until: epoch,
-            identified: Vec::new(),
-            own: Vec::new(),
+            minutes: Minute(0)..Minute(u32::MAX),
+            seen: Sorter::new(room.part(2)),
+            rejects: Sorter::new(room.part(8)),
+            room,
             lifted: Vec::new(),
             names: Numbers::default(),
             filters: Numbers::default(),
-            clocks: Vec::new(),
+            clocks: BTreeMap::new(),
+            has_curve: false,
             recount: Recount::default(),
         }
     }
@@ -98,111 +104,143 @@ impl Recounting {
         Recounting { told_until, ..self }
     }
 
+    /// Counts clicks of these minutes alone; the totals are theirs then.
+    #[must_use]
+    pub fn within(self, minutes: Range<Minute>) -> Recounting {
+        Recounting { minutes, ..self }
+    }
+
+    /// Finds the lateness curve too.
+    #[must_use]
+    pub fn with_curve(self) -> Recounting {
+        Recounting { has_curve: true, ..self }
+    }
+
+    /// Takes note that the greatest clock was `clock` after the records of epochs up to `epoch`, which
+    /// are not read.
+    pub fn begin_after(&mut self, epoch: Epoch, clock: Millis) {
+        self.note_clock(epoch, clock);
+    }
+
+    /// The number of an ad.
+    pub fn ad(&mut self, ad: &AdId) -> u32 {
+        self.names.number(ad)
+    }
+
     /// Begins a partition; its records up to its position in the last commit follow, in order.
     pub fn open(&mut self, begin: Begin) -> Reading<'_> {
         let decoder = self.decoder.clone();
         Reading::new(self, decoder, begin)
     }
 
-    /// Counts what was taken.
-    pub fn finish(mut self) -> Recount {
-        self.judge_lifted();
-        let from = self.options.from;
-        let mut identified = mem::take(&mut self.identified);
-        identified.sort_unstable();
-        let accepted = identified.len() + self.own.len();
-        let early = |seen: &Seen| Minute(seen.minute) < from;
-        let skipped = identified.iter().chain(&self.own).filter(|seen| early(seen)).count();
-        identified.dedup_by_key(|seen| seen.identity);
-        identified.append(&mut self.own);
-        identified.retain(|seen| !early(seen));
-        let late = |seen: &&Seen| seen.epoch > self.options.settle(Minute(seen.minute));
+    /// Counts what was taken, all at once: each cell is held.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn finish(self) -> Result<Recount, SortError> {
+        let (mut recount, mut rejects, mut counting) = self.sort()?;
+        while let Some(rejected) = rejects.next()? {
+            recount.rejects.push(rejected.told());
+        }
+        let mut counts = Vec::new();
+        while let Some(counted) = counting.next()? {
+            counts.push(counted);
+        }
+        let (ads, ranks) = counting.ads_sorted();
+        let rank = |counted: &Counted| ranks[counted.ad as usize];
+        counts.sort_unstable_by_key(|counted| (rank(counted), counted.minute, counted.filter));
+        let counted = counts.iter().map(|counted| {
+            let ad = ads[rank(counted) as usize].clone();
+            (ad, counted.minute, counted.filter, counted.clicks)
+        });
+        recount.counts = counted.collect();
+        recount.totals = counting.totals();
+        recount.totals.rejected = recount.rejects.len() as u64;
+        recount.beyond.sort_unstable();
+        recount.idle_marks.sort_unstable();
+        Ok(recount)
+    }
 
-        let totals = &mut self.recount.totals;
-        totals.skipped = skipped as u64;
-        totals.clicks = identified.len() as u64;
-        totals.duplicates = (accepted - skipped - identified.len()) as u64;
-        totals.late = identified.iter().filter(late).count() as u64;
-        totals.rejected = self.recount.rejects.len() as u64;
-        self.recount.rejects.sort_unstable();
-        self.recount.beyond.sort_unstable();
-        self.recount.idle_marks.sort_unstable();
-        self.recount.counts = self.count(identified);
-        self.recount
+    /// Counts what was taken, minute after minute, and says what is wrong beside: of the recount
+    /// only that is filled.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn count(self) -> Result<(Recount, Counting), SortError> {
+        let (recount, _, counting) = self.sort()?;
+        Ok((recount, counting))
+    }
+
+    fn sort(mut self) -> Result<(Recount, Sorted<Rejected>, Counting), SortError> {
+        self.judge_lifted()?;
+        let Recounting {
+            options, told_until, room, seen, rejects, names, filters, recount, ..
+        } = self;
+        let curving = self.has_curve.then(|| Curving::new(room.part(16)));
+        let counting = Counting {
+            options,
+            told_until,
+            names,
+            filters: filters.by_number().into_iter().cloned().collect(),
+            totals: recount.totals,
+            seen: seen.sort()?,
+            room: room.part(16),
+            curving,
+            minute: Minute(0),
+            next: None,
+            cells: Sorted::default(),
+            cell: None,
+            ready: VecDeque::new(),
+        };
+        Ok((recount, rejects.sort()?, counting))
     }
 
     /// Refuses lifted clicks whose minute the clocks of earlier epochs have left behind.
-    fn judge_lifted(&mut self) {
-        self.clocks.sort_unstable();
+    fn judge_lifted(&mut self) -> Result<(), SortError> {
         let mut greatest = 0;
-        for (_, clock) in &mut self.clocks {
+        for clock in self.clocks.values_mut() {
             greatest = greatest.max(*clock);
             *clock = greatest;
         }
-        for (seen, own) in mem::take(&mut self.lifted) {
-            let before = self.clocks.partition_point(|(epoch, _)| *epoch < seen.epoch);
-            let clock = before.checked_sub(1).map_or(0, |at| self.clocks[at].1);
-            if Minute(seen.minute).end().saturating_add(self.options.horizon_ms) <= clock {
-                self.recount.rejects.push((seen.partition, seen.offset, Reason::TooLate));
-            } else if own {
-                self.own.push(seen);
+        for seen in mem::take(&mut self.lifted) {
+            let before = self.clocks.range(..seen.epoch).next_back();
+            let clock = before.map_or(0, |(_, clock)| *clock);
+            if seen.minute().end().saturating_add(self.options.horizon_ms) <= clock {
+                let at = Coordinates { partition: seen.partition, offset: seen.offset };
+                self.rejects.push(Rejected::new(at, Reason::TooLate))?;
             } else {
-                self.identified.push(seen);
+                self.seen.push(seen)?;
             }
         }
+        Ok(())
     }
 
-    /// The clicks of each cell that were told, sorted.
-    fn count(&self, firsts: Vec<Seen>) -> Vec<(AdId, Minute, FilterId, u64)> {
-        let told =
-            |seen: &Seen| self.options.told_at(seen.epoch, Minute(seen.minute)) <= self.told_until;
-        let ranks = self.names.ranks();
-        let cell = |seen: Seen| (ranks[seen.ad as usize], seen.minute, seen.filters);
-        let mut cells: Vec<_> = firsts.into_iter().filter(told).map(cell).collect();
-        cells.sort_unstable();
-        let filters: Vec<&Vec<FilterId>> = self.filters.by_number();
-        let mut counts = Vec::new();
-        for same in cells.chunk_by(|one, other| one == other) {
-            let (ad, minute, set) = same[0];
-            let clicks = same.len() as u64;
-            counts.extend(filters[set as usize].iter().map(|filter| (ad, minute, *filter, clicks)));
+    /// Notes a partition's clock at the end of an epoch.
+    fn note_clock(&mut self, epoch: Epoch, clock: Millis) {
+        let greatest = self.clocks.entry(epoch).or_default();
+        *greatest = clock.max(*greatest);
+    }
+
+    fn take(
+        &mut self,
+        at: Coordinates,
+        click: &Click,
+        epoch: Epoch,
+        lifted: bool,
+    ) -> Result<(), SortError> {
+        if !self.minutes.contains(&click.minute()) {
+            return Ok(());
         }
-        counts.sort_unstable();
-        let ads: Vec<&AdId> = self.names.sorted().collect();
-        let cell = |count: &(u32, u32, FilterId, u64)| (count.0, count.1, count.2);
-        let cells = counts.chunk_by(|one, other| cell(one) == cell(other)).map(|same| {
-            let (ad, minute, filter) = cell(&same[0]);
-            let clicks = same.iter().map(|(_, _, _, clicks)| clicks).sum();
-            (ads[ad as usize].clone(), Minute(minute), filter, clicks)
-        });
-        cells.collect()
-    }
-}
-
-impl Recounting {
-    /// Notes a partition's clock after a record; `same` says that the last had this epoch.
-    fn note_clock(&mut self, epoch: Epoch, clock: Millis, same: bool) {
-        match self.clocks.last_mut() {
-            Some(last) if same => last.1 = clock,
-            _ => self.clocks.push((epoch, clock)),
-        }
-    }
-
-    fn take(&mut self, at: Coordinates, click: &Click, epoch: Epoch, lifted: bool) {
         let identity = self.options.copies.identity(click.identity, at.partition);
-        let seen = Seen {
-            identity: identity.unwrap_or_default(),
-            epoch,
-            partition: at.partition,
-            offset: at.offset,
-            minute: click.minute().0,
-            ad: self.names.number(&click.ad),
-            filters: self.filters.number(&self.options.filters.matching(click).collect()),
-        };
-        match identity {
-            own if lifted => self.lifted.push((seen, own.is_none())),
-            None => self.own.push(seen),
-            Some(_) => self.identified.push(seen),
+        let ad = self.names.number(&click.ad);
+        let filters = self.filters.number(&self.options.filters.matching(click).collect());
+        let seen = Seen::new((at, click.minute(), epoch), identity, ad, filters);
+        if lifted {
+            self.lifted.push(seen);
+            return Ok(());
         }
+        self.seen.push(seen)
     }
 }

@@ -12,11 +12,11 @@ use clicks_dataflows::ledger::Name;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::time::Millis;
 use clicks_replay::raw::{Facts, Hour, SegmentWriter, VERSION};
+use clicks_replay::unlinked::unlinked;
 
 use crate::archive::{Archive, Roll};
 use crate::failpoint::reach;
 use crate::failure::{Attempt, Failure};
-use crate::files::unlinked::unlinked;
 use crate::run::BATCH;
 use crate::source::{Piece, Poll, Source};
 

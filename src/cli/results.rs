@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use clicks_dataflows::time::Time;
 
-use super::value::{Assignment, JobLocation, LogPlace, ResultPlace, job_name};
+use super::value::{Assignment, JobLocation, LogPlace, ResultPlace, bytes, job_name};
 use super::{ConfigArgs, KafkaArgs};
 
 /// Arguments of `clicks tail`.
@@ -114,6 +115,54 @@ pub struct Compare {
     /// How differences are printed
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: RowFormat,
+
+    /// How topics are reached.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// Arguments of `clicks reconcile`.
+#[derive(Args, Debug)]
+pub struct Reconcile {
+    /// Where the job's result logs are: a directory, or `kafka:` for topics named after the job
+    #[arg(value_name = "RESULTS")]
+    pub results: ResultPlace,
+
+    /// The job, where there are several
+    #[arg(long, value_name = "NAME", value_parser = job_name)]
+    pub job: Option<String>,
+
+    /// The raw log: a directory, or an object store as `s3://BUCKET/PREFIX`
+    #[arg(long, value_name = "DIR|s3://...")]
+    pub raw: String,
+
+    /// Topics of the raw log; without it, all that it has
+    #[arg(long, value_name = "NAME")]
+    pub topic: Vec<String>,
+
+    /// Compare from the minute of this time on
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Time>,
+
+    /// Compare the minutes that begin before this time
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Time>,
+
+    /// Print so many differences; the others are counted
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub top: u64,
+
+    /// Print what share of clicks would have been late, and how many corrections told, by lateness
+    #[arg(long)]
+    pub curve: bool,
+
+    /// Sort in so much memory
+    #[arg(long, value_name = "BYTES", default_value = "256MB", value_parser = bytes)]
+    pub memory: u64,
+
+    /// Where unlinked files are kept that do not fit it; without it, where temporary files are
+    #[arg(long, value_name = "DIR")]
+    pub spill: Option<PathBuf>,
 
     /// How topics are reached.
     #[command(flatten)]

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clicks_dataflows::decode::{Decoder, Format};
 use clicks_replay::raw::{Mapping, PUT_MAX, Store};
+use clicks_replay::unlinked::unlinked;
 
 use crate::archive::{Archive, Archived, Roll};
 use crate::cli::{ArchiveArgs, LogPlace};
@@ -12,7 +13,6 @@ use crate::commands::{config, stop_flag};
 use crate::config::Config;
 use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, End};
-use crate::files::unlinked::unlinked;
 use crate::kafka::source::InputTopics;
 use crate::log;
 use crate::plural::some;

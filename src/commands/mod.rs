@@ -6,6 +6,7 @@ pub mod generate;
 mod places;
 pub mod promote;
 pub mod raw;
+pub mod reconcile;
 pub mod replay;
 pub mod results;
 pub mod run;
@@ -52,6 +53,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify(verify) => results::check(&verify),
         Command::Compare(compare) => results::compare(&compare),
         Command::Promote(promote) => promote::promote(&promote),
+        Command::Reconcile(args) => reconcile::reconcile(&args),
     }
 }
 

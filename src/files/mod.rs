@@ -7,4 +7,3 @@ pub mod input;
 pub mod logs;
 pub mod results;
 pub mod shelf;
-pub mod unlinked;

@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use clicks_dataflows::keep_first::shelf::{Row, Shelf};
+use clicks_replay::unlinked::unlinked;
 
 use crate::failure::{Attempt, Failure};
-use crate::files::unlinked::unlinked;
 
 /// Bytes of an identity.
 const IDENTITY_BYTES: usize = 16;

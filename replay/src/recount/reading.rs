@@ -10,6 +10,8 @@ use clicks_dataflows::ingest::Record;
 use clicks_dataflows::time::{Epoch, Millis};
 
 use super::Recounting;
+use super::rows::Rejected;
+use crate::sort::SortError;
 
 /// Where a partition begins, and what was decided of it.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +30,13 @@ pub struct Reading<'a> {
     decoder: Decoder,
     begin: Begin,
     lift: Millis,
-    /// The epoch of the record before.
-    epoch: Epoch,
+    /// The epoch of the record before, and its partition's clock after it.
+    stood: (Epoch, Millis),
 }
 
 impl<'a> Reading<'a> {
     pub(super) fn new(of: &'a mut Recounting, decoder: Decoder, begin: Begin) -> Reading<'a> {
-        Reading { of, decoder, begin, lift: 0, epoch: 0 }
+        Reading { of, decoder, begin, lift: 0, stood: (0, 0) }
     }
 
     /// Takes the line that names the columns.
@@ -48,7 +50,11 @@ impl<'a> Reading<'a> {
     }
 
     /// Takes the next record.
-    pub fn record(&mut self, record: &Record<'_>) {
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not take what memory has no room for.
+    pub fn record(&mut self, record: &Record<'_>) -> Result<(), SortError> {
         let at = Coordinates { partition: self.begin.partition, offset: record.offset };
         let options = &self.of.options;
         let (decoder, clock) = (&self.decoder, &mut self.begin.clock);
@@ -68,16 +74,16 @@ impl<'a> Reading<'a> {
         let epoch = options.epoch(clock.clock.max(self.lift));
         if epoch > self.of.epoch {
             self.of.recount.beyond.push(at);
-            return;
+            return Ok(());
         }
-        let clock = clock.clock;
-        self.of.note_clock(epoch, clock, epoch == mem::replace(&mut self.epoch, epoch));
+        let (before, own_before) = mem::replace(&mut self.stood, (epoch, clock.clock));
+        if before != epoch {
+            self.of.note_clock(before, own_before);
+        }
         self.of.recount.totals.records += 1;
         match found {
             Ok(click) => self.of.take(at, &click, epoch, epoch > own),
-            Err(refusal) => {
-                self.of.recount.rejects.push((at.partition, at.offset, refusal.reason));
-            }
+            Err(refusal) => self.of.rejects.push(Rejected::new(at, refusal.reason)),
         }
     }
 
@@ -86,6 +92,8 @@ impl<'a> Reading<'a> {
         let partition = self.begin.partition;
         let idle = self.begin.marks.keys().map(|offset| Coordinates { partition, offset: *offset });
         self.of.recount.idle_marks.extend(idle);
+        let (epoch, clock) = self.stood;
+        self.of.note_clock(epoch, clock);
         self.begin.clock
     }
 }

@@ -1,0 +1,39 @@
+//! `clicks reconcile`: a job's counts against the raw log.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clicks_replay::sort::Room;
+use clicks_replay::unlinked::unlinked;
+
+use crate::cli::Reconcile;
+use crate::commands::results::jobs;
+use crate::failure::{Attempt, Failure};
+use crate::reconcile::{Reconciling, reconcile as compare};
+
+/// Recounts the raw log, and compares.
+///
+/// # Errors
+///
+/// When there is a difference, or something cannot be read.
+pub fn reconcile(args: &Reconcile) -> Result<ExitCode, Failure> {
+    let directory = args.spill.clone().unwrap_or_else(std::env::temp_dir);
+    unlinked(&directory)
+        .attempt(|| format!("--spill {}: it takes no files", directory.display()))
+        .map_err(Failure::as_refused)?;
+    let bytes = usize::try_from(args.memory).unwrap_or(usize::MAX);
+    let results = jobs(&args.results, &args.reach, &Arc::default())?;
+    let asked = Reconciling {
+        results: &*results,
+        job: args.job.as_deref(),
+        raw: &args.raw,
+        topics: &args.topic,
+        from: args.from,
+        until: args.until,
+        top: args.top,
+        room: Room { bytes, directory },
+        curve: args.curve,
+    };
+    compare(&asked, &mut std::io::stdout().lock())?;
+    Ok(ExitCode::SUCCESS)
+}
