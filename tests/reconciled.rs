@@ -37,6 +37,7 @@ fn segments(place: &Place) -> Vec<PathBuf> {
             if path.is_dir() { directories.push(path) } else { found.push(path) }
         }
     }
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
     found.sort();
     found
 }

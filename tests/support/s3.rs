@@ -61,12 +61,17 @@ impl S3 {
         proxy
     }
 
-    /// Starts it again, with all that it had.
+    /// Starts it again, with all that it had but files that were on their way when it was killed:
+    /// it would list them under names of its own.
     pub fn restart(&mut self) {
+        let buckets = self.directory.path().join("buckets");
+        let mut passing = Command::new("find");
+        passing.arg(self.directory.path()).args(["-name", "*.parquet-*", "-delete"]);
+        assert!(passing.status().unwrap().success());
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/s3.sh");
         let mut command = Command::new(script);
         command.args(["run", "--while-stdin", "--port", &self.port.to_string(), "--dir"]);
-        command.arg(self.directory.path().join("buckets")).args(self.options);
+        command.arg(buckets).args(self.options);
         let log = std::fs::File::create(self.directory.path().join("log")).unwrap();
         command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         self.script = Some(command.spawn().unwrap());
