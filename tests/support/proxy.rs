@@ -33,6 +33,8 @@ struct State {
     cut: AtomicU64,
     /// Whether what the server says is lost, like what is swallowed.
     loses_answers: AtomicBool,
+    /// Pieces of answers that were.
+    answers: AtomicU64,
     /// A header of requests that is called otherwise.
     renamed: Mutex<Option<(&'static str, &'static str)>>,
     /// Both ends of each connection.
@@ -101,6 +103,11 @@ impl Proxy {
         self.state.loses_answers.store(true, Ordering::SeqCst);
     }
 
+    /// Pieces of answers that were lost.
+    pub fn lost_so_far(&self) -> u64 {
+        self.state.answers.load(Ordering::SeqCst)
+    }
+
     /// Calls a header of requests by another name, which is as long.
     pub fn rename(&self, header: &'static str, other: &'static str) {
         assert_eq!(header.len(), other.len());
@@ -133,6 +140,7 @@ impl State {
         let (mut bytes, mut passed) = ([0; BYTES], 0);
         while let Ok(count @ 1..) = from.read(&mut bytes) {
             let loses = !up && self.loses_answers.load(Ordering::SeqCst);
+            self.answers.fetch_add(loses.into(), Ordering::SeqCst);
             if loses || self.swallows.load(Ordering::SeqCst) {
                 lost.store(true, Ordering::SeqCst);
             }
