@@ -121,7 +121,7 @@ impl Sealed {
     }
 
     /// The ads of `filter` with their clicks.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) fn cells(&self, filter: u32) -> impl Iterator<Item = (Name, u32)> {
         self.column(filter).cells()
     }
