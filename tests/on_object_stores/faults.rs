@@ -146,7 +146,7 @@ fn a_get_that_is_cut_off_in_the_middle_is_gone_on_with() {
     kept.place.succeed("run --input in --output out --job live");
     let replay = |job| format!("replay --raw {RAW} --output out --job {job}");
     patient(&mut kept);
-    proxy.cut_after(10_000);
+    proxy.cut_after(40_000);
     kept.run(&replay("told")).with(0);
     assert!(proxy.cut_so_far() > 1);
     kept.place.assert_same_rows("live", "told");
