@@ -23,12 +23,13 @@ use clicks_dataflows::ledger::Name;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::partition::Start;
 use clicks_dataflows::time::{Millis, Time};
-use clicks_replay::raw::{self, Catalog, Facts, Listed, Mapping, Put, Store};
+use clicks_replay::raw::{self, Catalog, Facts, Mapping, Put, Store};
 
+use crate::failpoint::reach;
 use crate::failure::Failure;
 use crate::log;
 use crate::plural::some;
-use crate::raw::failed;
+use crate::raw::{failed, name_of};
 use crate::run::MakeSource;
 use crate::source::Source;
 
@@ -109,10 +110,11 @@ impl Archive {
     /// and what the log still has are lost.
     pub fn run(&self) -> Result<Archived, Failure> {
         let numbers = Numbers::default();
+        let lasts = self.look_back(&numbers)?;
         let ended: Vec<_> = thread::scope(|scope| {
             let work = |worker| {
-                let numbers = &numbers;
-                scope.spawn(move || self.work(worker, numbers))
+                let (numbers, lasts) = (&numbers, lasts.clone());
+                scope.spawn(move || self.work(worker, numbers, lasts))
             };
             let workers: Vec<_> = (0..self.workers).map(work).collect();
             workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect()
@@ -124,22 +126,44 @@ impl Archive {
         Ok(archived)
     }
 
-    /// What one thread does: its share of the partitions.
-    fn work(&self, worker: u32, numbers: &Numbers) -> Result<Archived, Failure> {
+    /// Finds where the raw log ends: the last segment of each partition that it has.
+    fn look_back(&self, numbers: &Numbers) -> Result<BTreeMap<Name, Facts>, Failure> {
+        let catalog = Catalog::read(&self.store, Some(&self.topic)).map_err(failed)?;
+        catalog.check(&self.store).map_err(failed)?;
+        let lasts = catalog.lasts(&self.store).map_err(failed)?;
+        let named = lasts.into_iter().map(|facts| (name_of(&facts, false), facts));
+        let lasts: BTreeMap<Name, Facts> = named.collect();
+        lasts.iter().for_each(|(name, facts)| numbers.know(name, facts.partition));
+        Ok(lasts)
+    }
+
+    /// What one thread does: its share of the partitions, after what is archived of them.
+    fn work(
+        &self,
+        worker: u32,
+        numbers: &Numbers,
+        lasts: BTreeMap<Name, Facts>,
+    ) -> Result<Archived, Failure> {
         let mut archived = Archived::default();
-        loop {
-            let round = Running::new(self, worker, numbers)
-                .and_then(|mut running| running.run(&mut archived));
-            match round {
-                Ok(Round::Done) => return Ok(archived),
-                Ok(Round::Overtaken) => {}
-                Err(failure) => {
-                    // The others put what they have, and end too.
-                    self.stop.store(true, Ordering::Relaxed);
-                    return Err(failure);
-                }
-            }
+        let went = self.rounds(&mut archived, (worker, numbers), lasts);
+        if went.is_err() {
+            // The others put what they have, and end too.
+            self.stop.store(true, Ordering::Relaxed);
         }
+        went.map(|()| archived)
+    }
+
+    /// Begins anew as often as somebody else has written to the raw log.
+    fn rounds(
+        &self,
+        archived: &mut Archived,
+        (worker, numbers): (u32, &Numbers),
+        mut lasts: BTreeMap<Name, Facts>,
+    ) -> Result<(), Failure> {
+        while let Round::Overtaken = Running::new(self, (worker, numbers), lasts).run(archived)? {
+            lasts = self.look_back(numbers)?;
+        }
+        Ok(())
     }
 }
 
@@ -179,40 +203,18 @@ struct Running<'a> {
 impl<'a> Running<'a> {
     fn new(
         archive: &'a Archive,
-        worker: u32,
-        numbers: &'a Numbers,
-    ) -> Result<Running<'a>, Failure> {
-        let source = (archive.source)();
-        let mut running = Running {
+        (worker, numbers): (u32, &'a Numbers),
+        lasts: BTreeMap<Name, Facts>,
+    ) -> Running<'a> {
+        Running {
             archive,
             worker,
             numbers,
-            source,
-            lasts: BTreeMap::new(),
+            source: (archive.source)(),
+            lasts,
             partitions: BTreeMap::new(),
             discovered_at: None,
-        };
-        running.look_back()?;
-        Ok(running)
-    }
-
-    /// Finds where the raw log ends.
-    fn look_back(&mut self) -> Result<(), Failure> {
-        let Archive { store, topic, .. } = self.archive;
-        let catalog = Catalog::read(store, Some(topic)).map_err(failed)?;
-        catalog.check(store).map_err(failed)?;
-        let lasts = catalog.partitions.values().filter_map(|segments| segments.last().cloned());
-        let lasts = store.each(lasts.collect(), |store, last: Listed| last.open(store));
-        for segment in lasts.map_err(failed)? {
-            let facts = segment.facts;
-            let name = match &facts.file {
-                Some(file) => Name::File(file.clone()),
-                None => Name::Partition { log: None, partition: facts.partition },
-            };
-            self.numbers.know(&name, facts.partition);
-            self.lasts.insert(name, facts);
         }
-        Ok(())
     }
 
     fn run(&mut self, archived: &mut Archived) -> Result<Round, Failure> {
@@ -289,10 +291,10 @@ impl<'a> Running<'a> {
         let name = store.name(&path);
         let mut segment = partition::whole(file, &self.archive.spool)?;
         raw::seal(&mut segment, &name).map_err(failed)?;
-        crate::failpoint::reach("segment-sealed");
+        reach("segment-sealed");
         let stored = segment.len() as u64;
         let put = store.put_new(&path, segment.into()).map_err(failed)?;
-        crate::failpoint::reach("segment-put");
+        reach("segment-put");
         match put {
             Put::Written => {}
             Put::Same => log::say(&format!(
@@ -316,7 +318,7 @@ impl<'a> Running<'a> {
             stored,
             facts.click_times.map_or(String::new(), |(_, last)| format!(", up to {}", Time(last))),
         ));
-        crate::failpoint::reach("segment-known");
+        reach("segment-known");
         let (records, bytes) = (facts.records, facts.bytes);
         Ok(Some(Archived { segments: 1, records, bytes, stored }))
     }

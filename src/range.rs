@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clicks_dataflows::clock::Clock;
 use clicks_dataflows::ledger::{Name, Position};
 use clicks_dataflows::partition::Start;
-use clicks_dataflows::time::{Epoch, Time};
+use clicks_dataflows::time::Epoch;
 
 use crate::failure::Failure;
 use crate::past::Past;
@@ -76,13 +76,8 @@ impl Range {
     fn first_position(&self, number: u32, name: Name, offset: u64) -> Position {
         let position = Position::new(number, name, offset);
         match self.obeyed.as_ref().and_then(|obeyed| obeyed.clocks.get(&number)) {
-            Some(known) => Position { clock: known.clock, jump: known.jump, ..position },
-            None => match self.clocks.get(&number) {
-                Some(Clock { clock, jump }) => {
-                    Position { clock: Time(*clock), jump: jump.map(Time), ..position }
-                }
-                None => position,
-            },
+            Some(known) => position.with_clock(known.own_clock()),
+            None => position.with_clock(self.clocks.get(&number).copied().unwrap_or_default()),
         }
     }
 

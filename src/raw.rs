@@ -12,7 +12,7 @@ use clicks_replay::raw::{Catalog, Facts, Listed, RawError, Store};
 
 use crate::config::Config;
 use crate::duration::Duration;
-use crate::failure::{Attempt, Failure};
+use crate::failure::Failure;
 use crate::kafka::source::InputTopics;
 use crate::run::Input;
 use crate::source::Ending;
@@ -81,14 +81,7 @@ pub fn open_store(root: &str) -> Result<Store, Failure> {
 pub fn failed(error: RawError) -> Failure {
     match error {
         RawError::Place(_) => Failure::refused(error.to_string()),
-        RawError::Damaged { .. } => Failure::new(error.to_string()),
-        RawError::Store { ref attempt, .. } | RawError::Unwritten { ref attempt, .. } => {
-            let attempt = attempt.clone();
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            Err::<(), _>(std::io::Error::other(cause.unwrap_or_default()))
-                .attempt(|| attempt)
-                .expect_err("it is an error")
-        }
+        RawError::Damaged { .. } | RawError::Store { .. } => Failure::new(error.in_full()),
     }
 }
 
@@ -127,21 +120,15 @@ impl RawLog {
             Some(then) => then.lookout.topics().len() > 1,
             None => catalog.topics().len() > 1,
         };
-        let all: Vec<Vec<Listed>> = catalog.partitions.into_values().collect();
-        let lasts = all.iter().map(|segments| segments.last().expect("none is empty").clone());
-        let opened = store.each(lasts.collect(), |store, last| Ok(last.open(store)?.facts));
-        let opened = opened.map_err(failed)?;
-        let kept = all
-            .into_iter()
-            .zip(opened)
-            .map(|(segments, last)| (name_of(&last, several), Kept { segments, last }));
-        let decoder = Decoder::new(&config.schema);
+        let lasts = catalog.lasts(&store).map_err(failed)?;
+        let all = catalog.partitions.into_values().zip(lasts);
+        let kept = all.map(|(segments, last)| (name_of(&last, several), Kept { segments, last }));
         Ok(RawLog {
             store,
             partitions: Arc::new(kept.collect()),
             then,
             ends: BTreeMap::new(),
-            decoder: decoder.map_err(|error| Failure::refused(format!("input: {error}")))?,
+            decoder: config.decoder()?,
             input: config.meaning()["input"].clone(),
             read: Gauge::default(),
         })
@@ -230,8 +217,8 @@ impl RawLog {
     }
 }
 
-/// What a partition is called in ledgers.
-fn name_of(facts: &Facts, several: bool) -> Name {
+/// What a partition is called in ledgers, where there are several topics or one.
+pub fn name_of(facts: &Facts, several: bool) -> Name {
     match &facts.file {
         Some(file) => Name::File(file.clone()),
         None => Name::Partition {

@@ -113,14 +113,12 @@ impl Job {
     ///
     /// When the schema does not hold together.
     pub fn new(config: &Config, input: Input, results: Arc<dyn Results>) -> Result<Job, Failure> {
-        let decoder = Decoder::new(&config.schema);
-        let decoder = decoder.map_err(|error| Failure::refused(format!("input: {error}")))?;
         Ok(Job {
             name: config.job.clone(),
             options: config.options.clone(),
             meaning: config.meaning(),
             pace: config.pace,
-            decoder,
+            decoder: config.decoder()?,
             input: input.name,
             ending: input.ending,
             source: input.source,

@@ -9,6 +9,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Clock;
 use crate::time::Time;
 
 /// Where a partition is read next, and its clock there.
@@ -39,6 +40,17 @@ impl Position {
             Name::Partition { log, partition } => (log, partition, None),
         };
         Position { log, partition, file, offset, clock: Time(0), jump: None }
+    }
+
+    /// The same position, with this clock before it.
+    #[must_use]
+    pub fn with_clock(self, Clock { clock, jump }: Clock) -> Position {
+        Position { clock: Time(clock), jump: jump.map(Time), ..self }
+    }
+
+    /// The partition's own clock before it, with the click that waits to move it.
+    pub fn own_clock(&self) -> Clock {
+        Clock { clock: self.clock.0, jump: self.jump.map(|jump| jump.0) }
     }
 
     /// What its partition is called.

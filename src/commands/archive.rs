@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clicks_dataflows::decode::{Decoder, Format};
 use clicks_replay::raw::{Mapping, PUT_MAX, Store};
 use clicks_replay::unlinked::unlinked;
 
@@ -39,8 +38,7 @@ pub fn archive(args: &ArchiveArgs) -> Result<ExitCode, Failure> {
         source: input.source,
         ends: input.ending != Ending::Open,
         topic,
-        decoder: Decoder::new(&config.schema)
-            .map_err(|error| Failure::refused(format!("input: {error}")))?,
+        decoder: config.decoder()?,
         mapping: Mapping {
             input: config.meaning()["input"].clone(),
             ahead_max_ms: config.options.ahead_max_ms,
@@ -107,9 +105,7 @@ fn input(
             if args.follow || args.topic.is_some() {
                 return refused("--follow and --topic are for a directory");
             }
-            if matches!(config.schema.format, Format::Csv { columns: None }) {
-                return refused("input.columns: a topic has no header, so name its columns");
-            }
+            config.check_topic()?;
             let cluster = places.cluster()?;
             let mut topics = InputTopics::new(cluster, std::slice::from_ref(topic), &config.job);
             topics.headers = true;

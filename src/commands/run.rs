@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clicks_dataflows::decode::Format;
 use clicks_dataflows::gauge::Gauge;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag::register_conditional_shutdown;
@@ -82,11 +81,7 @@ impl Clicks {
             return Ok(Clicks::Files(Directory::new(path.clone(), &config.schema)));
         }
         let topics = topics(input)?;
-        if matches!(config.schema.format, Format::Csv { columns: None }) {
-            return Err(Failure::refused(
-                "input.columns: a topic has no header, so name its columns",
-            ));
-        }
+        config.check_topic()?;
         let topics = InputTopics::new(places.cluster()?, &topics, &config.job);
         match raw {
             Some(root) => {

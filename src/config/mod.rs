@@ -23,12 +23,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 
-use clicks_dataflows::decode::{Fields, Format, Identity, Schema};
+use clicks_dataflows::decode::{Decoder, Fields, Format, Identity, Schema};
 use clicks_dataflows::filter::{Filter, Filters};
 use clicks_dataflows::options::{Copies, Emit, Engine, Options};
 use clicks_dataflows::time::{Millis, Minute};
 
 use crate::cli::ConfigArgs;
+use crate::failure::Failure;
 
 use settings::Settings;
 
@@ -107,6 +108,29 @@ impl Config {
             )
         };
         properties::stated_by_flags(&self.settings).map(warning).collect()
+    }
+
+    /// Decodes records of the input.
+    ///
+    /// # Errors
+    ///
+    /// When the schema does not hold together.
+    pub fn decoder(&self) -> Result<Decoder, Failure> {
+        Decoder::new(&self.schema).map_err(|error| Failure::refused(format!("input: {error}")))
+    }
+
+    /// Refuses a format that a topic cannot have.
+    ///
+    /// # Errors
+    ///
+    /// When columns are to be named by a header.
+    pub fn check_topic(&self) -> Result<(), Failure> {
+        match self.schema.format {
+            Format::Csv { columns: None } => {
+                Err(Failure::refused("input.columns: a topic has no header, so name its columns"))
+            }
+            Format::Csv { .. } | Format::Json => Ok(()),
+        }
     }
 
     /// Whether nobody has set `key`.

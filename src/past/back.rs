@@ -48,7 +48,7 @@ pub(super) struct Stand {
 impl Stand {
     /// Where `position` says.
     pub(super) fn of(position: &Position) -> Stand {
-        let clock = Clock { clock: position.clock.0, jump: position.jump.map(|jump| jump.0) };
+        let clock = position.own_clock();
         Stand { offset: position.offset, clock }
     }
 }

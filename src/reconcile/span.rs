@@ -114,10 +114,7 @@ impl Span {
 
 impl Stands {
     fn of(standing: &Standing) -> Stands {
-        let stands = |position: &Position| {
-            let clock = position.clock.0;
-            (position.offset, Clock { clock, jump: position.jump.map(|jump| jump.0) })
-        };
+        let stands = |position: &Position| (position.offset, position.own_clock());
         let positions = standing.positions.iter();
         Stands {
             epoch: standing.epoch,

@@ -95,10 +95,7 @@ pub(crate) fn begin(number: u32, opening: &Opening, standing: &Standing) -> (u64
         standing.numbers.known(position.log.as_deref(), position.partition) == Some(number)
     };
     let first = opening.positions.iter().find(is_it);
-    let clock = first.map_or_else(Clock::default, |first| Clock {
-        clock: first.clock.0,
-        jump: first.jump.map(|jump| jump.0),
-    });
+    let clock = first.map_or_else(Clock::default, Position::own_clock);
     let marks = standing.marks.iter().filter(|(partition, _)| *partition == number);
     let (begins, raised): (Vec<&Mark>, Vec<&Mark>) =
         marks.map(|(_, mark)| mark).partition(|mark| mark.is_begin());
@@ -153,7 +150,7 @@ pub(crate) fn read(
         faults.add(format!("{name} ends at {unit} {next}, but was counted up to {unit} {end}"));
         return Ok(false);
     }
-    if (clock.clock, clock.jump) != (position.clock.0, position.jump.map(|jump| jump.0)) {
+    if clock != position.own_clock() {
         let (told, found) = (position.clock, Time(clock.clock));
         faults.add(format!("clock of {name}: {told} in the ledger, {found} recounted"));
     }

@@ -131,16 +131,18 @@ impl Batch {
     /// Refuses rows whose columns do not hold together.
     fn check(&self) -> Result<(), RawError> {
         let shapes = self.segment.facts.shapes.len();
-        for row in 0..self.len() {
-            let shape = (!self.shape.is_null(row)).then(|| self.shape.value(row));
-            let known = shape.map(|shape| usize::try_from(shape).is_ok_and(|at| at < shapes));
-            if known == Some(false) || known == Some(true) && self.click(row).is_none() {
+        let is_click = |row| !self.ad_id.is_null(row) && !self.click_timestamp.is_null(row);
+        let gives_back = |row| {
+            usize::try_from(self.shape.value(row)).is_ok_and(|at| at < shapes) && is_click(row)
+        };
+        match (0..self.len()).find(|row| !self.shape.is_null(*row) && !gives_back(*row)) {
+            Some(row) => {
                 let offset = self.offset(row);
                 let why = format!("offset {offset} has a shape that does not give it back");
-                return Err(RawError::damaged(&self.segment.file, why));
+                Err(RawError::damaged(&self.segment.file, why))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The whole length of a record whose bytes are `value`.

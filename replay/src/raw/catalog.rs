@@ -8,6 +8,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::error::RawError;
+use super::facts::Facts;
 use super::layout::{Partition, Place};
 use super::seal::no_footer;
 use super::segment::{Footer, Segment, TAIL_BYTES};
@@ -86,6 +87,16 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// What the last segment of each partition says, in the order of partitions.
+    ///
+    /// # Errors
+    ///
+    /// When a footer cannot be read, or is damaged.
+    pub fn lasts(&self, store: &Store) -> Result<Vec<Facts>, RawError> {
+        let lasts = self.partitions.values().filter_map(|segments| segments.last().cloned());
+        store.each(lasts.collect(), |store, last: Listed| Ok(last.open(store)?.facts))
     }
 
     /// The topics, by name.

@@ -40,7 +40,7 @@ pub fn check(store: &Store, catalog: &Catalog, whole: bool) -> Checked {
             let facts = match facts {
                 Ok(facts) => facts,
                 Err(error) => {
-                    checked.faults.push(in_full(&error));
+                    checked.faults.push(error.in_full());
                     next = None;
                     continue;
                 }
@@ -92,11 +92,4 @@ fn look(store: &Store, listed: &Listed, whole: bool) -> Result<Facts, RawError> 
         return Err(RawError::damaged(&segment.file, why));
     }
     Ok(segment.facts.clone())
-}
-
-fn in_full(error: &RawError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

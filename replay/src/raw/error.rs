@@ -22,13 +22,6 @@ pub enum RawError {
         /// What is wrong with it.
         why: String,
     },
-    /// A segment could not be made.
-    Unwritten {
-        /// What was attempted, and on what.
-        attempt: String,
-        /// Why not.
-        cause: Box<dyn Error + Send + Sync>,
-    },
 }
 
 impl RawError {
@@ -36,15 +29,21 @@ impl RawError {
     pub fn damaged(file: impl Into<String>, why: impl fmt::Display) -> RawError {
         RawError::Damaged { file: file.into(), why: why.to_string() }
     }
+
+    /// What it says, with what caused it.
+    pub fn in_full(&self) -> String {
+        match self.source() {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for RawError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RawError::Place(why) => f.write_str(why),
-            RawError::Store { attempt, .. } | RawError::Unwritten { attempt, .. } => {
-                f.write_str(attempt)
-            }
+            RawError::Store { attempt, .. } => f.write_str(attempt),
             RawError::Damaged { file, why } => write!(
                 f,
                 "{file} is damaged ({why}): bring it back from a copy, or move it away and archive \
@@ -57,7 +56,7 @@ impl fmt::Display for RawError {
 impl Error for RawError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            RawError::Store { cause, .. } | RawError::Unwritten { cause, .. } => Some(&**cause),
+            RawError::Store { cause, .. } => Some(&**cause),
             RawError::Place(_) | RawError::Damaged { .. } => None,
         }
     }

@@ -49,11 +49,12 @@ pub enum Wanted {
 
 impl Wanted {
     fn mask(self, segment: &Segment) -> ProjectionMask {
-        let columns = match self {
-            Wanted::Clicks => 0..columns::NEEDED,
-            Wanted::Everything => 0..schema().fields().len(),
-        };
-        ProjectionMask::roots(segment.metadata.parquet_schema(), columns)
+        match self {
+            Wanted::Clicks => {
+                ProjectionMask::roots(segment.metadata.parquet_schema(), 0..columns::NEEDED)
+            }
+            Wanted::Everything => ProjectionMask::all(),
+        }
     }
 }
 

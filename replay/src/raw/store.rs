@@ -101,17 +101,6 @@ impl Store {
         })
     }
 
-    /// Directories and files directly below `path`.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not tell.
-    pub fn children(&self, path: &Path) -> Result<(Vec<Path>, Vec<ObjectMeta>), RawError> {
-        let found = self.runtime.block_on(self.inner.list_with_delimiter(Some(path)));
-        let found = found.map_err(|cause| self.failed("list", path, cause))?;
-        Ok((found.common_prefixes, found.objects))
-    }
-
     /// A whole file.
     ///
     /// # Errors
