@@ -18,39 +18,10 @@
 # logs is in DIR/broker.log, its process id in DIR/broker.pid.
 set -eu
 
-VERSION=4.1.0
+name=kafka title=Kafka version=4.1.0
+. "$(dirname "$0")/maven.sh"
 # Any will do.
 CLUSTER=clicks-kafka-one-nodeQ
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-target=${CARGO_TARGET_DIR:-target}
-case "$target" in
-    /*) ;;
-    *) target=$root/$target ;;
-esac
-home=$target/kafka-$VERSION
-
-fail() {
-    printf 'kafka: %s\n' "$*" >&2
-    exit 1
-}
-
-# Makes sure that the jars are there: all of them, or none.
-jars() {
-    [ ! -d "$home/lib" ] || return 0
-    "$root/scripts/need.sh" java mvn
-    echo "kafka: downloading Kafka $VERSION from Maven Central, once" >&2
-    mkdir -p "$home"
-    temporary=$(mktemp -d "$home/download.XXXXXX")
-    mvn -q -B -C -f "$root/scripts/kafka/pom.xml" dependency:copy-dependencies \
-        -DoutputDirectory="$temporary/lib" >&2 || {
-        rm -rf "$temporary"
-        fail "cannot download the jars; Maven says above why"
-    }
-    # Refused if another process was faster.
-    mv "$temporary/lib" "$home/" 2>/dev/null || [ -d "$home/lib" ] || fail "cannot make $home/lib"
-    rm -rf "$temporary"
-}
 
 # The settings of a broker at port $1 with its data in directory $2, one of those at the ports $3;
 # with a listener for a proxy at port $4, if that is given.
@@ -193,13 +164,4 @@ run_while_stdin() {
     exit "$status"
 }
 
-command=${1:-}
-[ $# -eq 0 ] || shift
-case "$command" in
-    jars)
-        jars
-        echo "$home/lib"
-        ;;
-    run) run "$@" ;;
-    *) fail "scripts/kafka.sh jars, or scripts/kafka.sh run" ;;
-esac
+main "$@"

@@ -17,37 +17,8 @@
 # process that holds the other end, however that ends. With --any-key it looks at no key.
 set -eu
 
-VERSION=3.0.0
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-target=${CARGO_TARGET_DIR:-target}
-case "$target" in
-    /*) ;;
-    *) target=$root/$target ;;
-esac
-home=$target/s3-$VERSION
-
-fail() {
-    printf 's3: %s\n' "$*" >&2
-    exit 1
-}
-
-# Makes sure that the jars are there: all of them, or none.
-jars() {
-    [ ! -d "$home/lib" ] || return 0
-    "$root/scripts/need.sh" java mvn
-    echo "s3: downloading S3Proxy $VERSION from Maven Central, once" >&2
-    mkdir -p "$home"
-    temporary=$(mktemp -d "$home/download.XXXXXX")
-    mvn -q -B -C -f "$root/scripts/s3/pom.xml" dependency:copy-dependencies \
-        -DoutputDirectory="$temporary/lib" >&2 || {
-        rm -rf "$temporary"
-        fail "cannot download the jars; Maven says above why"
-    }
-    # Refused if another process was faster.
-    mv "$temporary/lib" "$home/" 2>/dev/null || [ -d "$home/lib" ] || fail "cannot make $home/lib"
-    rm -rf "$temporary"
-}
+name=s3 title=S3Proxy version=3.0.0
+. "$(dirname "$0")/maven.sh"
 
 # Runs the server of directory $dir at $port in place of this process.
 server() {
@@ -119,13 +90,4 @@ run() {
     wait "$server"
 }
 
-command=${1:-}
-[ $# -eq 0 ] || shift
-case "$command" in
-    jars)
-        jars
-        echo "$home/lib"
-        ;;
-    run) run "$@" ;;
-    *) fail "scripts/s3.sh jars, or scripts/s3.sh run" ;;
-esac
+main "$@"
