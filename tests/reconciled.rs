@@ -27,21 +27,6 @@ fn archive(place: &Place, flags: &str) {
     place.succeed(&format!("archive --input in --raw raw --size 100KB {flags}"));
 }
 
-/// The segments of the raw log, by partition and offset.
-fn segments(place: &Place) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut directories = vec![place.path("raw")];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { directories.push(path) } else { found.push(path) }
-        }
-    }
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
-    found.sort();
-    found
-}
-
 /// Changes rows of `counts`, and forges the ledger so that lengths, digests and hashes are right.
 fn forge(place: &Place, change: impl FnOnce(&mut Vec<Vec<CountRow>>)) {
     let text = |log: &str| String::from_utf8(place.bytes(&format!("out/ads.{log}.jsonl"))).unwrap();
@@ -171,7 +156,7 @@ fn a_raw_log_with_a_segment_less_is_refused() {
     let place = generated(20_000, "--per-second 20");
     archive(&place, "");
     place.succeed("run --input in --output out --job ads");
-    let segments = segments(&place);
+    let segments = place.segments();
     let half: Vec<&PathBuf> = segments[..segments.len() / 2].iter().collect();
     let [first, middle, .., last] = half[..] else { panic!("{segments:?}") };
     // Without the last one it ends earlier, which is said; how far it goes is up to commits.
@@ -228,7 +213,7 @@ fn a_range_is_exact_and_reads_only_what_it_needs() {
     let told = place.succeed(&reconcile).stdout;
     assert!(told.contains("none over 5 minutes"), "{told}");
     // Neither what lies long before nor what lies long after is read.
-    let segments = segments(&place);
+    let segments = place.segments();
     for gone in [&segments[0], &segments[segments.len() / 2]] {
         fs::remove_file(gone).unwrap();
     }

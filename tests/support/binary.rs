@@ -147,6 +147,12 @@ impl Place {
         LOGS.map(|log| self.bytes(&format!("out/{job}.{log}.jsonl")))
     }
 
+    /// The segments of the raw log in `raw`, by partition and offset.
+    pub fn segments(&self) -> Vec<PathBuf> {
+        let listed = self.succeed("raw list raw --segments").stdout;
+        listed.lines().map(|line| self.path(line.split_once('\t').unwrap().0)).collect()
+    }
+
     /// Asserts that two jobs have told the same, to the byte.
     pub fn assert_same_rows(&self, job: &str, other: &str) {
         for (log, (ours, theirs)) in LOGS.iter().zip(self.rows(job).iter().zip(&self.rows(other))) {
