@@ -33,6 +33,7 @@ pub mod run;
 pub mod sink;
 pub mod source;
 pub mod steer;
+pub mod stride;
 pub mod summary;
 pub mod tail;
 pub mod takeover;

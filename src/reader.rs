@@ -23,6 +23,7 @@ use crate::failure::{Failure, Kind};
 use crate::log;
 use crate::source::{Ending, Piece, Poll, Source};
 use crate::steer::{Clocks, Steer, Word};
+use crate::stride::Stride;
 use crate::worker::{Ended, Lead, Plan};
 
 /// How often the first worker looks for new partitions.
@@ -45,6 +46,8 @@ pub struct Reader<'p> {
     ingest: Ingest,
     /// Names of this worker's partitions.
     names: BTreeMap<u32, Name>,
+    /// How many records each of them is asked for at once.
+    strides: BTreeMap<u32, Stride>,
     /// How far each worker has come, as it last said.
     clocks: BTreeMap<usize, Clocks>,
     /// The least epoch of those awake, whose it is, and since when.
@@ -73,6 +76,7 @@ impl<'p> Reader<'p> {
             steer,
             ingest,
             names: BTreeMap::new(),
+            strides: BTreeMap::new(),
             clocks: BTreeMap::new(),
             held: None,
             all_asleep: None,
@@ -219,10 +223,12 @@ impl<'p> Reader<'p> {
         source: &mut dyn Source,
         now: Millis,
     ) -> Result<u64, Failure> {
-        let mut read = 0;
-        let mut header = Ok(());
+        let (mut read, mut header) = (0, Ok(()));
+        let mut stride = self.strides.get(&partition).copied().unwrap_or_default();
+        let limit = stride.records(self.plan.batch);
+        let from = self.ingest.partition(partition).map_or(0, Partition::epoch);
         let mut inlet = self.ingest.inlet(partition);
-        let polled = source.poll(partition, self.plan.batch, &mut |piece| match piece {
+        let polled = source.poll(partition, limit, &mut |piece| match piece {
             Piece::Header(line) => header = inlet.header(line),
             Piece::Record(record) if header.is_ok() => {
                 inlet.push(record, now);
@@ -237,6 +243,9 @@ impl<'p> Reader<'p> {
         header.map_err(|error| Failure::refused(format!("{}: {error}", self.name(partition))))?;
         self.ingest.inlet(partition).read_to(polled.next, polled.poll == Poll::AtEnd, now);
         let open = self.ingest.partition(partition);
+        let moved = open.map_or(0, Partition::epoch).saturating_sub(from);
+        stride.took(read, moved, self.plan.pace.align_max_ms);
+        self.strides.insert(partition, stride);
         if polled.poll != Poll::More && open.is_some_and(Partition::is_behind) {
             return Err(Failure::refused(format!(
                 "{} ends at {}, but the job has committed more of it: it is shorter than it was, \
@@ -250,7 +259,7 @@ impl<'p> Reader<'p> {
         if polled.poll == Poll::Finished || reached {
             self.ingest.close(partition);
         }
-        Ok(read)
+        Ok(read as u64)
     }
 
     /// Lets partitions that are asleep, and those to come, give up what those awake have passed.

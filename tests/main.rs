@@ -75,6 +75,8 @@ mod generated;
 mod readers;
 // The raw log in an object store: whole, whatever connections and other archivers do.
 mod on_object_stores;
+// Partitions of which one has a hundred times the records of the others.
+mod uneven;
 // What was altered in a raw log is named, and never counted.
 mod damaged_raw_logs;
 // Others read the raw log as the manual shows, and count the same.

@@ -284,29 +284,13 @@ fn a_full_disk_ends_it_and_is_named() {
     assert!(words.contains("rows to be sorted in ."), "{words}");
 }
 
-/// The greatest resident memory of a reconciliation, in KiB.
-fn peak_kib(place: &Place, flags: &str) -> u64 {
-    let mut running = place.start(&format!("reconcile out --raw raw {flags}"));
-    let mut peak = 0;
-    while !running.has_ended() {
-        let status = fs::read_to_string(format!("/proc/{}/status", running.pid()));
-        let line = status.unwrap_or_default();
-        let line = line.lines().find_map(|line| line.strip_prefix("VmHWM:").map(str::to_owned));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(kib.unwrap_or(0));
-        crate::support::binary::pause();
-    }
-    running.end().with(0);
-    peak
-}
-
 #[test]
 fn memory_is_bounded_whatever_is_counted() {
     let place = generated(1_000_000, "--ads 1000 --per-second 2000");
     place.succeed("archive --input in --raw raw --size 2MB");
     place.succeed("run --input in --output out --job ads");
-    let [bounded, unbounded] =
-        ["--memory 2MB --spill .", "--memory 1GB"].map(|flags| peak_kib(&place, flags));
+    let [bounded, unbounded] = ["--memory 2MB --spill .", "--memory 1GB"]
+        .map(|flags| place.peak_kib(&format!("reconcile out --raw raw {flags}")));
     eprintln!("a million clicks: {bounded} KiB in 2 MB, {unbounded} KiB in 1 GB");
     assert!(bounded + 40_000 < unbounded, "{bounded} KiB in 2 MB, {unbounded} KiB in 1 GB");
 }

@@ -115,7 +115,8 @@ impl Handles {
 
     /// Sends `note` at the epoch of `rights`.
     pub(crate) fn note(&mut self, note: Note, rights: &Rights) {
-        self.notes.activate().session(&rights.notes).give(note);
+        // A note is mostly alone at its epoch; a session would give it room for hundreds.
+        self.notes.activate().session(&rights.notes).give_container(&mut vec![note]);
     }
 }
 

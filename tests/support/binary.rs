@@ -1,6 +1,6 @@
 //! The shipped binary, run as its users run it: in a directory, until it ends or is ended.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
@@ -89,6 +89,22 @@ impl Place {
     pub fn append(&self, file: &str, bytes: impl AsRef<[u8]>) {
         let file = OpenOptions::new().append(true).create(true).open(self.path(file));
         file.unwrap().write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// The greatest resident memory of a command that succeeds, in KiB.
+    pub fn peak_kib(&self, arguments: &str) -> u64 {
+        let mut running = self.start(arguments);
+        let mut peak = 0;
+        while !running.has_ended() {
+            let status = fs::read_to_string(format!("/proc/{}/status", running.pid()));
+            let line = status.unwrap_or_default();
+            let line = line.lines().find_map(|line| line.strip_prefix("VmHWM:").map(str::to_owned));
+            let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(kib.unwrap_or(0));
+            pause();
+        }
+        running.end().with(0);
+        peak
     }
 
     /// Starts `clicks` with these arguments, which spaces separate.
