@@ -79,5 +79,7 @@ mod on_object_stores;
 mod uneven;
 // What was altered in a raw log is named, and never counted.
 mod damaged_raw_logs;
+// Records come back from the raw log whatever producers write.
+mod shapes;
 // Others read the raw log as the manual shows, and count the same.
 mod raw_log_readers;

@@ -114,12 +114,11 @@ impl Batch {
 
     /// A record's bytes, put into `value`, or their beginning; none if the record is a null.
     pub fn value<'a>(&'a self, row: usize, value: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-        let Some(shape) = self.shape(row) else {
-            return (!self.value.is_null(row)).then(|| self.value.value(row));
-        };
+        let kept = (!self.value.is_null(row)).then(|| self.value.value(row));
+        let Some(shape) = self.shape(row) else { return kept };
         let values = self.click(row).expect("rows with a shape are clicks");
         value.clear();
-        self.segment.facts.shapes[shape].write(&values, value);
+        self.segment.facts.shapes[shape].write(&values, kept.unwrap_or_default(), value);
         Some(value)
     }
 

@@ -6,7 +6,7 @@
 //! | `ad_id`, `click_timestamp`, `user_id`, `ip`, `country`, `click_id` | the click, if it is one |
 //! | `stated_log_time` | the log time that the record states, if fields say that it does |
 //! | `shape` | the number of the shape that gives the record back |
-//! | `value` | the record's bytes, where no shape does; neither of both for a null |
+//! | `value` | its bytes, where no shape does, or what stands in the gaps of its shape; none for a null |
 //! | `bytes` | its length, where `value` is only its beginning |
 //! | `key`, `headers` | what a topic holds beside the value |
 //!

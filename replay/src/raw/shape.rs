@@ -6,16 +6,21 @@
 //! ```
 //!
 //! Records of one producer look alike: they differ in the values of their fields, which are columns
-//! anyway. A segment keeps each shape once, and for a record the number of its shape. A record that
+//! anyway. A segment keeps each shape once, and for a record the number of its shape. What differs
+//! besides, as other fields do, stands in *gaps*, whose text is kept for each record. A record that
 //! its shape does not give back byte for byte keeps its bytes instead, so a shape that was guessed
 //! badly costs room, and never a byte.
 
-use std::fmt::Write as _;
-use std::net::IpAddr;
-
-use clicks_dataflows::click::ClickRef;
-use clicks_dataflows::time::{Millis, Time};
 use serde::{Deserialize, Serialize};
+
+mod form;
+mod gaps;
+mod recent;
+mod values;
+
+use form::Form;
+pub use recent::Recent;
+pub use values::{Values, write_ip};
 
 /// What is the same in many records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,8 @@ pub enum Part {
     Time(Form),
     /// The log time that the record states.
     LogTime(Form),
+    /// What each record has of its own, up to the text that follows.
+    Gap,
 }
 
 /// A field whose column holds its text.
@@ -50,106 +57,6 @@ pub enum Field {
     Country,
     /// The click's own id.
     ClickId,
-}
-
-/// How a time is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Form {
-    /// Milliseconds since 1970.
-    Ms,
-    /// RFC 3339.
-    Rfc3339 {
-        /// What stands between date and time.
-        between: char,
-        /// Whether milliseconds are written where they are zero.
-        fraction: bool,
-        /// Whether a `Z` follows.
-        z: bool,
-    },
-}
-
-impl Form {
-    /// All forms that are looked for.
-    fn all() -> impl Iterator<Item = Form> {
-        let texts = ['T', ' '].into_iter().flat_map(|between| {
-            [(true, true), (false, true), (true, false), (false, false)]
-                .map(|(fraction, z)| Form::Rfc3339 { between, fraction, z })
-        });
-        std::iter::once(Form::Ms).chain(texts)
-    }
-
-    /// Writes `ms` to `text`, which is emptied.
-    fn write(self, ms: Millis, text: &mut String) {
-        text.clear();
-        let written = match self {
-            Form::Ms => write!(text, "{ms}"),
-            Form::Rfc3339 { .. } => write!(text, "{}", Time(ms)),
-        };
-        written.expect("a string takes what is written");
-        if let Form::Rfc3339 { between, fraction, z } = self {
-            if between != 'T' {
-                *text = text.replacen('T', between.encode_utf8(&mut [0; 4]), 1);
-            }
-            text.pop();
-            if fraction && ms.is_multiple_of(1000) {
-                text.push_str(".000");
-            }
-            if z {
-                text.push('Z');
-            }
-        }
-    }
-}
-
-/// The values of a record's columns, as text where they are text.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Values<'a> {
-    /// The ad.
-    pub ad_id: &'a str,
-    /// When the click happened.
-    pub time: Millis,
-    /// Who clicked.
-    pub user_id: Option<&'a str>,
-    /// From which address.
-    pub ip: Option<&'a str>,
-    /// From which country.
-    pub country: Option<&'a str>,
-    /// The click's own id.
-    pub click_id: Option<&'a str>,
-    /// The log time that the record states.
-    pub log_time: Option<Millis>,
-}
-
-impl<'a> Values<'a> {
-    /// The values of `click`, whose address is `ip`.
-    pub fn of(click: &'a ClickRef<'_>, ip: Option<&'a str>) -> Values<'a> {
-        Values {
-            ad_id: &click.ad,
-            time: click.event_ms,
-            user_id: click.user.as_deref(),
-            ip,
-            country: click.country.as_deref(),
-            click_id: click.click_id.as_deref(),
-            log_time: click.log_time,
-        }
-    }
-
-    fn text(&self, field: Field) -> Option<&'a str> {
-        match field {
-            Field::AdId => Some(self.ad_id),
-            Field::UserId => self.user_id,
-            Field::Ip => self.ip,
-            Field::Country => self.country,
-            Field::ClickId => self.click_id,
-        }
-    }
-}
-
-/// The text of an address, in `text`.
-pub fn write_ip(ip: IpAddr, text: &mut String) {
-    text.clear();
-    write!(text, "{ip}").expect("a string takes what is written");
 }
 
 impl Shape {
@@ -183,7 +90,7 @@ impl Shape {
             found.push((free_place(text, ip, &found)?, ip.len(), Part::Field(Field::Ip)));
         }
         let shape = Shape::from_places(text, found)?;
-        shape.fits(record, values, &mut written).then_some(shape)
+        shape.fits(record, values, &mut Room::default()).then_some(shape)
     }
 
     fn from_places(text: &str, mut found: Vec<(usize, usize, Part)>) -> Option<Shape> {
@@ -204,48 +111,84 @@ impl Shape {
         Some(Shape(parts))
     }
 
-    /// Whether a record whose columns are `values` comes back as it is; `written` is room for times.
-    pub fn fits(&self, record: &[u8], values: &Values<'_>, written: &mut String) -> bool {
+    /// Whether a record whose columns are `values` comes back as it is, with what stands in its gaps.
+    pub fn fits(&self, record: &[u8], values: &Values<'_>, room: &mut Room) -> bool {
+        let Room { written, gaps } = room;
+        gaps.clear();
         let mut rest = record;
-        let mut pass = |text: &str| {
-            let after = rest.strip_prefix(text.as_bytes());
-            rest = after.unwrap_or(rest);
-            after.is_some()
-        };
-        let all = self.0.iter().all(|part| match part {
-            Part::Text(text) => pass(text),
-            Part::Field(field) => values.text(*field).is_some_and(&mut pass),
-            Part::Time(form) => {
-                form.write(values.time, written);
-                pass(written)
+        let fits = self.0.iter().enumerate().all(|(at, part)| {
+            let length = match part {
+                Part::Gap => gap(rest, &self.0[at + 1..], values, written),
+                part => part
+                    .text(values, written)
+                    .filter(|text| rest.starts_with(text.as_bytes()))
+                    .map(str::len),
+            };
+            let Some(length) = length else { return false };
+            let (taken, after) = rest.split_at(length);
+            rest = after;
+            if matches!(part, Part::Gap) {
+                gaps.extend_from_slice(taken);
+                gaps.push(GAP_END);
+                return !taken.contains(&GAP_END);
             }
-            Part::LogTime(form) => values.log_time.is_some_and(|ms| {
-                form.write(ms, written);
-                pass(written)
-            }),
+            true
         });
-        all && rest.is_empty()
+        fits && rest.is_empty()
     }
 
-    /// Writes the record whose columns are `values` to the end of `record`.
-    pub fn write(&self, values: &Values<'_>, record: &mut Vec<u8>) {
+    /// Writes the record whose columns are `values` to the end of `record`; `gaps` are as
+    /// [`Shape::fits`] found them.
+    pub fn write(&self, values: &Values<'_>, gaps: &[u8], record: &mut Vec<u8>) {
         let mut written = String::new();
+        let mut gaps = gaps.split(|byte| *byte == GAP_END);
         for part in &self.0 {
-            match part {
-                Part::Text(text) => record.extend_from_slice(text.as_bytes()),
-                Part::Field(field) => {
-                    record.extend_from_slice(values.text(*field).unwrap_or_default().as_bytes());
-                }
-                Part::Time(form) => {
-                    form.write(values.time, &mut written);
-                    record.extend_from_slice(written.as_bytes());
-                }
-                Part::LogTime(form) => {
-                    form.write(values.log_time.unwrap_or_default(), &mut written);
-                    record.extend_from_slice(written.as_bytes());
-                }
-            }
+            let text = match part {
+                Part::Gap => gaps.next().unwrap_or_default(),
+                part => part.text(values, &mut written).unwrap_or_default().as_bytes(),
+            };
+            record.extend_from_slice(text);
         }
+    }
+}
+
+/// Room for what is found of a record.
+#[derive(Default)]
+pub struct Room {
+    /// A time as text.
+    written: String,
+    /// What stood in the gaps of the last shape that fitted, each with a zero byte after it.
+    pub gaps: Vec<u8>,
+}
+
+/// Ends the text of a gap; no text of a record that has gaps contains it.
+const GAP_END: u8 = 0;
+
+impl Part {
+    /// Its text in a record with these values, unless it is a gap.
+    fn text<'t>(&'t self, values: &Values<'t>, written: &'t mut String) -> Option<&'t str> {
+        let (form, ms) = match self {
+            Part::Text(text) => return Some(text),
+            Part::Field(field) => return values.text(*field),
+            Part::Gap => return None,
+            Part::Time(form) => (form, values.time),
+            Part::LogTime(form) => (form, values.log_time?),
+        };
+        form.write(ms, written);
+        Some(written)
+    }
+}
+
+/// The length of the gap with which `rest` begins: up to the text that follows it, and the field
+/// after that, or up to the end.
+fn gap(rest: &[u8], next: &[Part], values: &Values<'_>, written: &mut String) -> Option<usize> {
+    let Some(Part::Text(text)) = next.first() else { return None };
+    match next.get(1) {
+        Some(field) => {
+            let needle = [text.as_str(), field.text(values, written)?].concat();
+            memchr::memmem::find(rest, needle.as_bytes())
+        }
+        None => rest.strip_suffix(text.as_bytes()).map(<[u8]>::len),
     }
 }
 
@@ -280,7 +223,7 @@ mod tests {
         let values = Values::of(&click, ip);
         let shape = Shape::of(record.as_bytes(), &values)?;
         let mut back = Vec::new();
-        shape.write(&values, &mut back);
+        shape.write(&values, &[], &mut back);
         assert_eq!(String::from_utf8(back).unwrap(), record);
         Some(shape)
     }

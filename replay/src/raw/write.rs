@@ -23,26 +23,19 @@ use parquet::errors::ParquetError;
 use super::columns::{properties, schema};
 use super::facts::Facts;
 use super::seal::room;
-use super::shape::{Shape, Values, write_ip};
+use super::shape::{Recent, Room, Values, write_ip};
 
 /// Records that are put into columns together.
 const BATCH: usize = 4096;
-
-/// Shapes of a segment at most: where records are all different, they are not looked for for ever.
-const SHAPES_MAX: usize = 64;
-
-/// Of these, the last that fitted are tried.
-const SHAPES_TRIED: usize = 4;
 
 /// A segment that records are added to.
 pub struct SegmentWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
     rows: Rows,
     facts: Facts,
-    /// Numbers of shapes, the one that fitted last first.
-    recent: Vec<usize>,
+    recent: Recent,
     ip: String,
-    written: String,
+    room: Room,
 }
 
 impl<W: Write + Send> SegmentWriter<W> {
@@ -56,9 +49,9 @@ impl<W: Write + Send> SegmentWriter<W> {
             writer: ArrowWriter::try_new(file, schema(), Some(properties()))?,
             rows: Rows::default(),
             facts,
-            recent: Vec::new(),
+            recent: Recent::default(),
             ip: String::new(),
-            written: String::new(),
+            room: Room::default(),
         })
     }
 
@@ -86,35 +79,19 @@ impl<W: Write + Send> SegmentWriter<W> {
             });
             Values::of(click, address)
         });
-        let shape = values.as_ref().filter(|_| whole).and_then(|v| self.shape(record.value, v));
-        self.rows.push(record, values.as_ref(), shape);
+        let shape = values.as_ref().filter(|_| whole).and_then(|values| {
+            self.recent.fit(&mut self.facts.shapes, record.value, values, &mut self.room)
+        });
+        let kept = match shape {
+            Some(_) => Some(self.room.gaps.as_slice()).filter(|gaps| !gaps.is_empty()),
+            None => (!record.beside.null).then_some(record.value),
+        };
+        self.rows.push(record, values.as_ref(), (shape, kept));
         self.ip = ip;
         if self.rows.offset.len() == BATCH {
             self.writer.write(&self.rows.finish())?;
         }
         Ok(())
-    }
-
-    /// The number of the shape that gives `record` back.
-    fn shape(&mut self, record: &[u8], values: &Values<'_>) -> Option<usize> {
-        let (shapes, written) = (&mut self.facts.shapes, &mut self.written);
-        let tried = self.recent.iter().take(SHAPES_TRIED);
-        let fits = |number: &usize| shapes[*number].fits(record, values, written);
-        if let Some(at) = tried.copied().collect::<Vec<_>>().iter().position(fits) {
-            self.recent[..=at].rotate_right(1);
-            return Some(self.recent[0]);
-        }
-        if shapes.len() >= SHAPES_MAX {
-            return None;
-        }
-        let shape = Shape::of(record, values)?;
-        let number = shapes.iter().position(|known| *known == shape).unwrap_or_else(|| {
-            shapes.push(shape);
-            shapes.len() - 1
-        });
-        self.recent.retain(|known| *known != number);
-        self.recent.insert(0, number);
-        Some(number)
     }
 
     /// Its first offset.
@@ -203,7 +180,13 @@ impl Default for Rows {
 }
 
 impl Rows {
-    fn push(&mut self, record: &Record<'_>, values: Option<&Values<'_>>, shape: Option<usize>) {
+    /// Adds a record with its shape, and what is kept of its bytes.
+    fn push(
+        &mut self,
+        record: &Record<'_>,
+        values: Option<&Values<'_>>,
+        (shape, kept): (Option<usize>, Option<&[u8]>),
+    ) {
         self.offset.append_value(signed(record.offset));
         self.log_time.append_option(record.log_time.map(signed));
         self.ad_id.append_option(values.map(|values| values.ad_id));
@@ -215,8 +198,7 @@ impl Rows {
         self.stated_log_time.append_option(values.and_then(|values| values.log_time).map(signed));
         let number = shape.map(|shape| i16::try_from(shape).expect("shapes are few"));
         self.shape.append_option(number);
-        let kept = shape.is_none() && !record.beside.null;
-        self.value.append_option(kept.then_some(record.value));
+        self.value.append_option(kept);
         let longer = record.bytes > record.value.len() as u64;
         self.bytes.append_option(longer.then(|| signed(record.bytes)));
         self.key.append_option(record.beside.key);
