@@ -1,27 +1,26 @@
 //! Where a raw log is kept: a directory, or an object store.
 
-use std::fmt;
+use std::fs::File;
 use std::ops::Range;
-use std::path::Path as FilePath;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use url::Url;
 
+use super::access::{Access, path_of};
 use super::error::RawError;
 use super::refusal::{CONDITIONAL, refusal};
-use super::remote;
 use super::segment::TAIL_BYTES;
+use super::tiers::Tiers;
 
 /// A file that says what the others are, and that two files of one name are told apart.
-const MARK: &str = "_clicks";
+pub(super) const MARK: &str = "_clicks";
 
 const MARKED: &[u8] = b"A raw log of clicks, as `clicks archive` writes it.\n";
 
@@ -51,7 +50,8 @@ pub struct Fetch {
 }
 
 impl Store {
-    /// The store at `root`: a path, or the address of a bucket and a prefix, `s3://bucket/raw`.
+    /// The store at `root`: a path, or the address of a bucket and a prefix, `s3://bucket/raw`; with
+    /// the cold store that it names, as one.
     ///
     /// `settings` are of the environment: `AWS_REGION`, `AWS_ENDPOINT_URL`, … An object store may
     /// be silent for so long before a request is made again.
@@ -64,17 +64,22 @@ impl Store {
         settings: impl IntoIterator<Item = (String, String)>,
         silence: Duration,
     ) -> Result<Store, RawError> {
-        let refused = |why: &dyn fmt::Display| RawError::Place(format!("--raw {root}: {why}"));
-        let inner: Arc<dyn ObjectStore> = match root.split_once("://") {
-            None => Arc::new(directory(root, &refused)?),
-            Some(("file", path)) => Arc::new(directory(path, &refused)?),
-            Some(_) => {
-                let url = Url::parse(root).map_err(|error| refused(&error))?;
-                remote::open(&url, settings, silence).map_err(|why| refused(&why))?
-            }
-        };
+        let access = Access::new(settings, silence);
+        let hot = Store::tier(root, "--raw", &access)?;
+        let inner = Arc::new(Tiers::over(hot.inner, &hot.root, access));
+        Ok(Store { inner, ..hot })
+    }
+
+    /// What lies at `root` itself, which `flag` names.
+    ///
+    /// # Errors
+    ///
+    /// When `root` is no such place.
+    pub(super) fn tier(root: &str, flag: &str, access: &Access) -> Result<Store, RawError> {
+        let refused = |why: String| RawError::Place(format!("{flag} {root}: {why}"));
+        let inner = access.open(root).map_err(refused)?;
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = Arc::new(runtime.map_err(|error| refused(&error))?);
+        let runtime = Arc::new(runtime.map_err(|error| refused(error.to_string()))?);
         Ok(Store { inner, runtime, root: root.trim_end_matches('/').to_owned() })
     }
 
@@ -99,6 +104,89 @@ impl Store {
             Some(path) => self.failed("list", path, cause),
             None => not_done(format!("cannot list {}", self.root), cause),
         })
+    }
+
+    /// Whether a file is there for which `wanted` holds.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not tell.
+    pub(super) fn has(&self, wanted: impl Fn(&Path) -> bool) -> Result<bool, RawError> {
+        let mut files = self.inner.list(None);
+        self.runtime.block_on(async {
+            while let Some(file) = files.next().await {
+                let file =
+                    file.map_err(|cause| not_done(format!("cannot list {}", self.root), cause))?;
+                if wanted(&file.location) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+    }
+
+    /// A whole file, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(super) fn find(&self, path: &Path) -> Result<Option<Bytes>, RawError> {
+        let got = self.runtime.block_on(async { self.inner.get(path).await?.bytes().await });
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.failed("read", path, cause)),
+        }
+    }
+
+    /// How many bytes a file has, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not tell.
+    pub(super) fn size(&self, path: &Path) -> Result<Option<u64>, RawError> {
+        match self.runtime.block_on(self.inner.head(path)) {
+            Ok(found) => Ok(Some(found.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.failed("read", path, cause)),
+        }
+    }
+
+    /// Deletes a file, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be deleted.
+    pub(super) fn delete(&self, path: &Path) -> Result<(), RawError> {
+        match self.runtime.block_on(self.inner.delete(path)) {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(cause) => return Err(self.failed("delete", path, cause)),
+        }
+        self.settle(path)
+    }
+
+    /// Waits until a disk holds what was written or deleted last at `path`, also if somebody else
+    /// did it; an object store does so by itself.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not.
+    pub(super) fn settle(&self, path: &Path) -> Result<(), RawError> {
+        let Some(root) = path_of(&self.root) else { return Ok(()) };
+        let file: PathBuf = root.join(path.as_ref());
+        for place in file.ancestors().take_while(|place| place.starts_with(root)) {
+            let synced = match File::open(place) {
+                Ok(place) => place.sync_all(),
+                // It went with the last file in it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                Err(error) => Err(error),
+            };
+            synced.map_err(|cause| RawError::Store {
+                attempt: format!("cannot sync {}", place.display()),
+                cause: cause.into(),
+            })?;
+        }
+        Ok(())
     }
 
     /// A whole file.
@@ -184,15 +272,23 @@ impl Store {
     ///
     /// Says what the store lacks.
     pub fn probe(&self) -> Result<(), RawError> {
-        let path = Path::from(MARK);
+        self.mark(&Path::from(MARK), &Bytes::from_static(MARKED))
+    }
+
+    /// Writes a file if it is not there, and makes sure that another is not put over it.
+    ///
+    /// # Errors
+    ///
+    /// Says what the store lacks.
+    pub(super) fn mark(&self, path: &Path, bytes: &Bytes) -> Result<(), RawError> {
         // What is there was found by the first; where nothing was, the second must find that.
         for _ in 0..2 {
-            if !self.create(&path, Bytes::from_static(MARKED))? {
+            if !self.create(path, bytes.clone())? {
                 return Ok(());
             }
         }
         Err(RawError::Place(format!(
-            "--raw {}: a second file was put over the first of the same name, as it would be with \
+            "{}: a second file was put over the first of the same name, as it would be with \
              segments of two archivers: {CONDITIONAL}",
             self.root,
         )))
@@ -226,17 +322,6 @@ const CONFLICT: Duration = Duration::from_millis(200);
 
 /// Files that are looked at together.
 const AT_ONCE: usize = 16;
-
-fn directory(
-    path: &str,
-    refused: &dyn Fn(&dyn fmt::Display) -> RawError,
-) -> Result<LocalFileSystem, RawError> {
-    if !FilePath::new(path).is_dir() {
-        return Err(refused(&"there is no such directory"));
-    }
-    let store = LocalFileSystem::new_with_prefix(path).map_err(|error| refused(&error))?;
-    Ok(store.with_fsync(true))
-}
 
 impl Fetch {
     /// The bytes, if they have come.
