@@ -28,6 +28,7 @@ mod seal;
 mod segment;
 mod shape;
 mod store;
+mod tier;
 mod tiers;
 mod write;
 

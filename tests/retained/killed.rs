@@ -68,7 +68,6 @@ fn killed_again_and_again_each_run_goes_on_from_the_one_before() {
 #[test]
 fn killed_as_it_removes_it_leaves_a_chain_without_gaps() {
     let log = Log::new();
-    log.place.succeed(&format!("{ALL} --dry-run"));
     log.copy("raw", "sound");
     for times in 1..=4 {
         log.begin_anew();
@@ -77,7 +76,6 @@ fn killed_as_it_removes_it_leaves_a_chain_without_gaps() {
             "raw retain raw --hot {} --cold cold",
             since("2026-01-01T14:00:00Z")
         ));
-        log.copy("sound", "more");
         let twice = log.segments("cold").swap_remove(0);
         let (from, to) = (log.place.path("sound"), log.place.path("raw"));
         std::fs::create_dir_all(to.join(&twice).parent().unwrap()).unwrap();
@@ -112,4 +110,17 @@ fn killed_at_any_moment_it_goes_on() {
         log.assert_whole();
         assert_eq!(log.segments("raw").len(), 2);
     }
+}
+
+#[test]
+fn it_is_stopped_after_the_segment_that_is_on_its_way() {
+    let log = Log::new();
+    let running = log.start_to("segment-copied:2", ALL);
+    running.signal("TERM");
+    running.signal("CONT");
+    let ended = running.end().with(0);
+    assert!(ended.stdout.contains("raw: moved 2 segments"), "{}", ended.stdout);
+    assert_eq!(log.segments("cold").len(), 2);
+    assert_eq!(log.segments("raw").len(), 12);
+    log.assert_whole();
 }

@@ -97,3 +97,17 @@ fn an_archiver_that_was_overtaken_finds_what_it_would_write_in_the_cold_store() 
     assert_eq!(log.segments("raw"), hot);
     log.assert_whole();
 }
+
+#[test]
+fn several_runs_at_once_cost_work_and_no_record() {
+    let log = Log::part(1);
+    log.place.succeed(ALL);
+    for part in 1..4 {
+        log.feed(part, part + 1);
+        log.place.succeed(ARCHIVE);
+        let runs = [(); 3].map(|()| log.place.start(ALL));
+        runs.into_iter().for_each(|running| drop(running.end().with(0)));
+        log.assert_whole();
+        assert_eq!(log.segments("raw").len(), PARTITIONS);
+    }
+}

@@ -131,7 +131,6 @@ fn a_cold_store_is_of_one_raw_log_and_the_other_way_round() {
     retain("raw", "elsewhere").with(2).naming(&["elsewhere", cold.to_str().unwrap()]);
     retain("other", "cold").with(2).naming(&["it is the cold store of", "raw"]);
     retain("cold", "colder").with(2).naming(&["cold is the cold store of"]);
-    log.copy("sound", "another");
     place.succeed("archive --input in --raw third");
     retain("other", "third").with(2).naming(&["is a raw log of its own (_clicks)"]);
     fs::create_dir(place.path("tiered")).unwrap();

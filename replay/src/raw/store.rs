@@ -1,8 +1,6 @@
 //! Where a raw log is kept: a directory, or an object store.
 
-use std::fs::File;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +8,10 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use super::access::{Access, path_of};
+use super::access::Access;
 use super::error::RawError;
 use super::refusal::{CONDITIONAL, refusal};
 use super::segment::TAIL_BYTES;
@@ -27,9 +25,9 @@ const MARKED: &[u8] = b"A raw log of clicks, as `clicks archive` writes it.\n";
 /// A place of segments. Calls wait for their answer; [`Store::fetch`] does not.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<dyn ObjectStore>,
-    runtime: Arc<Runtime>,
-    root: String,
+    pub(super) inner: Arc<dyn ObjectStore>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) root: String,
 }
 
 /// What became of a file that was to be written where none is.
@@ -70,19 +68,6 @@ impl Store {
         Ok(Store { inner, ..hot })
     }
 
-    /// What lies at `root` itself, which `flag` names.
-    ///
-    /// # Errors
-    ///
-    /// When `root` is no such place.
-    pub(super) fn tier(root: &str, flag: &str, access: &Access) -> Result<Store, RawError> {
-        let refused = |why: String| RawError::Place(format!("{flag} {root}: {why}"));
-        let inner = access.open(root).map_err(refused)?;
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = Arc::new(runtime.map_err(|error| refused(error.to_string()))?);
-        Ok(Store { inner, runtime, root: root.trim_end_matches('/').to_owned() })
-    }
-
     /// Where it is, in words.
     pub fn root(&self) -> &str {
         &self.root
@@ -104,89 +89,6 @@ impl Store {
             Some(path) => self.failed("list", path, cause),
             None => not_done(format!("cannot list {}", self.root), cause),
         })
-    }
-
-    /// Whether a file is there for which `wanted` holds.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not tell.
-    pub(super) fn has(&self, wanted: impl Fn(&Path) -> bool) -> Result<bool, RawError> {
-        let mut files = self.inner.list(None);
-        self.runtime.block_on(async {
-            while let Some(file) = files.next().await {
-                let file =
-                    file.map_err(|cause| not_done(format!("cannot list {}", self.root), cause))?;
-                if wanted(&file.location) {
-                    return Ok(true);
-                }
-            }
-            Ok(false)
-        })
-    }
-
-    /// A whole file, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub(super) fn find(&self, path: &Path) -> Result<Option<Bytes>, RawError> {
-        let got = self.runtime.block_on(async { self.inner.get(path).await?.bytes().await });
-        match got {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(cause) => Err(self.failed("read", path, cause)),
-        }
-    }
-
-    /// How many bytes a file has, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// When the store does not tell.
-    pub(super) fn size(&self, path: &Path) -> Result<Option<u64>, RawError> {
-        match self.runtime.block_on(self.inner.head(path)) {
-            Ok(found) => Ok(Some(found.size)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(cause) => Err(self.failed("read", path, cause)),
-        }
-    }
-
-    /// Deletes a file, if it is there.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be deleted.
-    pub(super) fn delete(&self, path: &Path) -> Result<(), RawError> {
-        match self.runtime.block_on(self.inner.delete(path)) {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-            Err(cause) => return Err(self.failed("delete", path, cause)),
-        }
-        self.settle(path)
-    }
-
-    /// Waits until a disk holds what was written or deleted last at `path`, also if somebody else
-    /// did it; an object store does so by itself.
-    ///
-    /// # Errors
-    ///
-    /// When the disk does not.
-    pub(super) fn settle(&self, path: &Path) -> Result<(), RawError> {
-        let Some(root) = path_of(&self.root) else { return Ok(()) };
-        let file: PathBuf = root.join(path.as_ref());
-        for place in file.ancestors().take_while(|place| place.starts_with(root)) {
-            let synced = match File::open(place) {
-                Ok(place) => place.sync_all(),
-                // It went with the last file in it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                Err(error) => Err(error),
-            };
-            synced.map_err(|cause| RawError::Store {
-                attempt: format!("cannot sync {}", place.display()),
-                cause: cause.into(),
-            })?;
-        }
-        Ok(())
     }
 
     /// A whole file.
@@ -305,12 +207,12 @@ impl Store {
         }
     }
 
-    fn failed(&self, verb: &str, path: &Path, cause: object_store::Error) -> RawError {
+    pub(super) fn failed(&self, verb: &str, path: &Path, cause: object_store::Error) -> RawError {
         not_done(format!("cannot {verb} {}", self.name(path)), cause)
     }
 }
 
-fn not_done(attempt: String, cause: object_store::Error) -> RawError {
+pub(super) fn not_done(attempt: String, cause: object_store::Error) -> RawError {
     match refusal(&cause) {
         Some(why) => RawError::Place(format!("{attempt}: {why}")),
         None => RawError::Store { attempt, cause: cause.into() },
