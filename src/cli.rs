@@ -19,7 +19,7 @@ use clap_complete::Shell;
 
 pub use generate::{Clicks, Generate};
 pub use promote::Promote;
-pub use raw::{ArchiveArgs, RawCat, RawCheck, RawCommand, RawList, RawPlace};
+pub use raw::{ArchiveArgs, RawCat, RawCheck, RawCommand, RawList, RawPlace, RawRetain};
 pub use results::{By, Compare, Reach, Reconcile, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use run::{Aggregate, Cluster, EngineName, Replay, Run};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
@@ -42,6 +42,7 @@ Examples:
   clicks archive -b localhost:9092 --input kafka:clicks --raw raw
                                                         keep every record, in Parquet
   clicks replay --raw raw --output results --job again  the same from there
+  clicks raw retain raw --hot 30d --cold cheaper        move old segments to a cheaper place
   clicks reconcile results --job ads --raw raw          its counts against the raw log
   clicks config show > clicks.toml                      all settings, to start from
 
@@ -112,7 +113,7 @@ pub enum Command {
     Verify(Verify),
     /// Keep every record of a log in the raw log, in Parquet, each once
     Archive(ArchiveArgs),
-    /// Look at the raw log
+    /// Look at the raw log, or keep it in cheaper places
     #[command(subcommand)]
     Raw(RawCommand),
     /// Recount the raw log in bounded memory, and compare with what a job has told

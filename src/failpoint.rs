@@ -41,6 +41,17 @@ pub const ARCHIVE_STEPS: [&str; 6] = [
     "segment-known",
 ];
 
+/// All steps by which segments leave a raw log, in their order.
+pub const RETAIN_STEPS: [&str; 7] = [
+    "cold-marked",
+    "cold-named",
+    "segment-removed",
+    "segment-read",
+    "segment-copied",
+    "segment-compared",
+    "segment-moved",
+];
+
 /// What is to happen at a step.
 enum Fault {
     /// The program stops when it has come there so often.
@@ -57,7 +68,8 @@ static LAST: OnceLock<Option<File>> = OnceLock::new();
 
 /// Stops here, if that was asked for.
 pub fn reach(step: &str) {
-    debug_assert!(STEPS.contains(&step) || ARCHIVE_STEPS.contains(&step), "{step} is no step");
+    let mut steps = STEPS.iter().chain(&ARCHIVE_STEPS).chain(&RETAIN_STEPS);
+    debug_assert!(steps.any(|known| *known == step), "{step} is no step");
     if let Some(file) = LAST.get_or_init(last_step) {
         file.write_at(format!("{step:20}").as_bytes(), 0).expect("a test's file is written");
     }

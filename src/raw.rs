@@ -8,7 +8,7 @@ use clicks_dataflows::gauge::Gauge;
 use clicks_dataflows::ledger::Name;
 use clicks_dataflows::options::Options;
 use clicks_dataflows::time::Millis;
-use clicks_replay::raw::{Catalog, Facts, Listed, RawError, Store};
+use clicks_replay::raw::{Access, Catalog, Facts, Listed, RawError, Store};
 
 use crate::config::Config;
 use crate::duration::Duration;
@@ -66,6 +66,19 @@ const SILENCE: &str = "30s";
 ///
 /// When it is none.
 pub fn open_store(root: &str) -> Result<Store, Failure> {
+    Store::open(root, std::env::vars(), silence()?).map_err(failed)
+}
+
+/// How stores are reached, as the environment says.
+///
+/// # Errors
+///
+/// When it says what cannot be.
+pub fn access() -> Result<Access, Failure> {
+    Ok(Access::new(std::env::vars(), silence()?))
+}
+
+fn silence() -> Result<std::time::Duration, Failure> {
     let silence = std::env::var("AWS_TIMEOUT").unwrap_or_else(|_| SILENCE.to_owned());
     let Duration(silence) = silence
         .parse()
@@ -73,15 +86,16 @@ pub fn open_store(root: &str) -> Result<Store, Failure> {
     if silence == 0 {
         return Err(Failure::refused("AWS_TIMEOUT: a store is given some time, such as 30s"));
     }
-    let silence = std::time::Duration::from_millis(silence);
-    Store::open(root, std::env::vars(), silence).map_err(failed)
+    Ok(std::time::Duration::from_millis(silence))
 }
 
 /// An error of a raw log, as what ends a run.
 pub fn failed(error: RawError) -> Failure {
     match error {
         RawError::Place(_) => Failure::refused(error.to_string()),
-        RawError::Damaged { .. } | RawError::Store { .. } => Failure::new(error.in_full()),
+        RawError::Damaged { .. } | RawError::Unlike { .. } | RawError::Store { .. } => {
+            Failure::new(error.in_full())
+        }
     }
 }
 

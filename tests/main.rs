@@ -77,6 +77,8 @@ mod readers;
 mod on_object_stores;
 // Partitions of which one has a hundred times the records of the others.
 mod uneven;
+// Old segments of a raw log in a cheaper store, and read as one.
+mod retained;
 // What was altered in a raw log is named, and never counted.
 mod damaged_raw_logs;
 // Records come back from the raw log whatever producers write.

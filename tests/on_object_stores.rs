@@ -3,6 +3,7 @@
 
 mod faults;
 mod refused;
+mod retained;
 
 use crate::support::binary::{Ended, Place, Running, wait_for};
 use crate::support::kafka::wait_for_stop;

@@ -9,7 +9,9 @@
 //! what is missing shows. A segment is immutable, and named after its first offset alone: whoever
 //! writes it a second time finds that it is there, reads up to where, and goes on after that.
 
+mod access;
 mod batch;
+mod bond;
 mod catalog;
 mod check;
 mod columns;
@@ -21,12 +23,16 @@ mod layout;
 mod reader;
 mod refusal;
 mod remote;
+mod retain;
 mod seal;
 mod segment;
 mod shape;
 mod store;
+mod tier;
+mod tiers;
 mod write;
 
+pub use access::Access;
 pub use batch::{Batch, Header};
 pub use catalog::{Catalog, Listed};
 pub use check::{Checked, check};
@@ -35,6 +41,7 @@ pub use facts::{Facts, Mapping, VERSION};
 pub use layout::{Hour, Partition, Place};
 pub use reader::{Reading, Step};
 pub use remote::PUT_MAX;
+pub use retain::{Kept, Retained, Tiered};
 pub use seal::{check_seal, seal};
 pub use segment::{Rows, Segment, Wanted};
 pub use shape::{Shape, Values};

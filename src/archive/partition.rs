@@ -211,8 +211,7 @@ impl Filling {
 /// The hour at which the segment after one begins at the least: where no clock had begun, that of
 /// the segment was a guess.
 fn hour_after(facts: &Facts) -> u64 {
-    let known = facts.log_times.is_some() || facts.clocks.1.clock > 0;
-    if known { facts.hour } else { 0 }
+    if facts.hour_is_known() { facts.hour } else { 0 }
 }
 
 /// All bytes of a file that was filled.

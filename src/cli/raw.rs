@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::ConfigArgs;
-use super::value::{LogPlace, bytes};
+use super::value::{LogPlace, age, bytes};
 use crate::duration::Duration;
 
 /// Arguments of `clicks archive`.
@@ -62,6 +62,8 @@ pub enum RawCommand {
     List(RawList),
     /// Print records as they came
     Cat(RawCat),
+    /// Move old segments to a cheaper store, and remove the oldest
+    Retain(RawRetain),
 }
 
 /// A raw log, or one topic of it.
@@ -118,4 +120,32 @@ pub struct RawCat {
     /// How many records
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<u64>,
+}
+
+/// Arguments of `clicks raw retain`.
+#[derive(Args, Debug)]
+pub struct RawRetain {
+    /// The raw log: a directory, or an object store as `s3://BUCKET/PREFIX`
+    #[arg(value_name = "RAW")]
+    pub raw: String,
+
+    /// Segments whose hour ended so long ago move to the cold store; a month (`2mo`) is 31 days
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub hot: Duration,
+
+    /// The cold store, which is read with the raw log from then on; without it, the one it has
+    #[arg(long, value_name = "DIR|s3://...")]
+    pub cold: Option<String>,
+
+    /// Segments whose hour ended so long ago are removed for good; a month (`13mo`) is 31 days
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    pub delete_after: Option<Duration>,
+
+    /// Say what would be done, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Name each segment
+    #[arg(long)]
+    pub segments: bool,
 }

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use clicks_dataflows::time::Time;
 
+use crate::duration::Duration;
+
 /// A point in a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
@@ -236,6 +238,17 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Days of a month, so that nothing is too old before it is.
+const MONTH_DAYS: u64 = 31;
+
+/// An age: a duration, or months such as `13mo`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let months = text.strip_suffix("mo").and_then(|months| months.parse::<u64>().ok());
+    let days = months.and_then(|months| months.checked_mul(MONTH_DAYS));
+    let age = days.map_or(text.to_owned(), |days| format!("{days}d")).parse();
+    age.map_err(|_| "an age is a whole number of h, d or mo (31 days): 30d, 13mo".to_owned())
+}
+
 /// The address of a process.
 pub(super) fn host(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
@@ -300,6 +313,17 @@ mod tests {
         }
         for name in ["", ".ads", "a/b", "a b", "ä", &"x".repeat(101)] {
             assert!(job_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn ages_are_durations_or_months_of_31_days() {
+        const DAY_MS: u64 = 86_400_000;
+        for (text, days) in [("30d", 30), ("48h", 2), ("1mo", 31), ("13mo", 403)] {
+            assert_eq!(age(text), Ok(Duration(days * DAY_MS)), "{text}");
+        }
+        for text in ["", "mo", "1.5mo", "-1mo", "13", "13 mo", "99999999999999999999mo", "1y"] {
+            assert!(age(text).unwrap_err().contains("13mo"), "{text}");
         }
     }
 

@@ -9,6 +9,7 @@ pub mod raw;
 pub mod reconcile;
 pub mod replay;
 pub mod results;
+mod retain;
 pub mod run;
 pub mod topics;
 

@@ -1,4 +1,4 @@
-//! `clicks raw`: what is in a raw log, and whether it is as it was written.
+//! `clicks raw`: what is in a raw log, and whether it is as it was written; `retain` has a file.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use clicks_dataflows::time::Time;
 use clicks_replay::raw::{Catalog, Checked, Partition, Reading, Step, Store, Wanted, check};
 
+use super::retain::retain;
 use crate::cli::{RawCat, RawCheck, RawCommand, RawList, RawPlace};
 use crate::failure::{Attempt, Failure, Kind};
 use crate::plural::some;
 use crate::raw::{failed, open_store};
 
-/// Looks at a raw log.
+/// Looks at a raw log, or retains it.
 ///
 /// # Errors
 ///
@@ -21,6 +22,7 @@ pub fn raw(command: &RawCommand) -> Result<ExitCode, Failure> {
         RawCommand::Check(args) => check_all(args),
         RawCommand::List(args) => list(args),
         RawCommand::Cat(args) => cat(args),
+        RawCommand::Retain(args) => retain(args),
     }
 }
 

@@ -13,6 +13,7 @@ use super::layout::{Partition, Place};
 use super::seal::no_footer;
 use super::segment::{Footer, Segment, TAIL_BYTES};
 use super::store::Store;
+use super::tiers::is_hidden;
 
 /// The segments of a raw log, by partition, in the order of their offsets.
 #[derive(Clone, Debug, Default)]
@@ -45,10 +46,9 @@ impl Catalog {
         Ok(Catalog::of(store.list(under.as_ref())?))
     }
 
-    fn of(files: Vec<ObjectMeta>) -> Catalog {
+    pub(super) fn of(files: Vec<ObjectMeta>) -> Catalog {
         let mut catalog = Catalog::default();
-        let hidden = |path: &Path| path.parts().any(|part| part.as_ref().starts_with(['_', '.']));
-        for file in files.into_iter().filter(|file| !hidden(&file.location)) {
+        for file in files.into_iter().filter(|file| !is_hidden(&file.location)) {
             match Place::of(&file.location) {
                 Some(place) => {
                     let segments = catalog.partitions.entry(place.partition.clone()).or_default();
@@ -117,6 +117,18 @@ impl Listed {
         match self.size {
             0 => Err(no_footer(&store.name(&self.place.path()))),
             size => Ok(size.saturating_sub(bytes)..size),
+        }
+    }
+
+    /// What the footer of a `whole` file says, which is called `file`.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub(super) fn facts_of(&self, whole: &Bytes, file: &str) -> Result<Facts, RawError> {
+        match Segment::of(self, whole, file)? {
+            Footer::Whole(segment) => Ok(segment.facts),
+            Footer::Needs(_) => Err(no_footer(file)),
         }
     }
 

@@ -56,7 +56,7 @@ pub fn check(store: &Store, catalog: &Catalog, whole: bool) -> Checked {
 }
 
 /// What a segment says, if it is what was written.
-fn look(store: &Store, listed: &Listed, whole: bool) -> Result<Facts, RawError> {
+pub(super) fn look(store: &Store, listed: &Listed, whole: bool) -> Result<Facts, RawError> {
     let segment = Arc::new(listed.open(store)?);
     if !whole {
         return Ok(segment.facts.clone());

@@ -22,6 +22,13 @@ pub enum RawError {
         /// What is wrong with it.
         why: String,
     },
+    /// A segment that is to move is in the cold store already, but another.
+    Unlike {
+        /// The file in the cold store.
+        cold: String,
+        /// The file that is to move.
+        hot: String,
+    },
 }
 
 impl RawError {
@@ -49,6 +56,11 @@ impl fmt::Display for RawError {
                 "{file} is damaged ({why}): bring it back from a copy, or move it away and archive \
                  its records again while their topic has them",
             ),
+            RawError::Unlike { cold, hot } => write!(
+                f,
+                "{cold} is not what {hot} holds, which is as it was sealed: move the former away, \
+                 and the next run copies it again",
+            ),
         }
     }
 }
@@ -57,7 +69,7 @@ impl Error for RawError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             RawError::Store { cause, .. } => Some(&**cause),
-            RawError::Place(_) | RawError::Damaged { .. } => None,
+            RawError::Place(_) | RawError::Damaged { .. } | RawError::Unlike { .. } => None,
         }
     }
 }

@@ -79,6 +79,11 @@ impl Facts {
         Place { partition, first: self.first, hour: Hour(self.hour) }
     }
 
+    /// Whether its hour is that of a log time or of a clock, and no guess by a record.
+    pub fn hour_is_known(&self) -> bool {
+        self.log_times.is_some() || self.clocks.1.clock > 0
+    }
+
     /// As the footer holds them.
     pub fn to_footer(&self) -> KeyValue {
         KeyValue::new(FACTS.to_owned(), serde_json::to_string(self).expect("facts are JSON"))

@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::io::ErrorKind;
 
+use super::error::RawError;
+
 /// What is wrong, if the store would have none of it, rather than could not do it.
 pub fn refusal(cause: &object_store::Error) -> Option<String> {
-    if let Some(why) = of_disk(cause) {
+    if let Some(why) = of_disk(cause).or_else(|| of_tiers(cause)) {
         return Some(why);
     }
     let said = cause.to_string();
@@ -47,7 +49,15 @@ const KEYS: &str = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run wher
                     role";
 
 const RIGHTS: &str = "the key needs s3:ListBucket on the bucket, and s3:GetObject and s3:PutObject \
-                      on what is in it";
+                      on what is in it; `clicks raw retain` needs s3:DeleteObject too";
+
+/// What is wrong with the cold store that a raw log names.
+fn of_tiers(cause: &object_store::Error) -> Option<String> {
+    match cause.source()?.downcast_ref()? {
+        RawError::Place(why) => Some(why.clone()),
+        RawError::Store { .. } | RawError::Damaged { .. } | RawError::Unlike { .. } => None,
+    }
+}
 
 /// What the disk will never do, however often it is asked.
 fn of_disk(cause: &object_store::Error) -> Option<String> {

@@ -41,11 +41,7 @@ pub fn open(
     settings: impl IntoIterator<Item = (String, String)>,
     silence: Duration,
 ) -> Result<Arc<dyn ObjectStore>, String> {
-    let unknown = || format!("{}: is no scheme of an object store; s3:// is", url.scheme());
-    let (scheme, prefix) = ObjectStoreScheme::parse(url).map_err(|_| unknown())?;
-    if scheme != ObjectStoreScheme::AmazonS3 {
-        return Err(unknown());
-    }
+    let prefix = prefix(url)?;
     let settings: Vec<_> = settings
         .into_iter()
         .filter(|(key, value)| key.starts_with("AWS_") && !value.is_empty())
@@ -62,6 +58,8 @@ pub fn open(
         .with_url(url.as_str())
         .with_client_options(ClientOptions::new().with_timeout_disabled())
         .with_http_connector(Patient { silence })
+        // One request for each file, which all that speak S3 know.
+        .with_disable_bulk_delete(true)
         .with_retry(retries);
     for (key, value) in settings {
         if let Ok(key) = key.to_ascii_lowercase().parse::<AmazonS3ConfigKey>() {
@@ -69,8 +67,20 @@ pub fn open(
         }
     }
     let store = builder.build().map_err(|error| format!("{error}; see AWS_* in the manual"))?;
-    let prefix = Path::parse(prefix).map_err(|error| error.to_string())?;
     Ok(Arc::new(PrefixStore::new(store, prefix)))
+}
+
+/// What lies before all names of files at `url`.
+///
+/// # Errors
+///
+/// When it is no address of such a store.
+pub fn prefix(url: &Url) -> Result<Path, String> {
+    let unknown = || format!("{}: is no scheme of an object store; s3:// is", url.scheme());
+    match ObjectStoreScheme::parse(url) {
+        Ok((ObjectStoreScheme::AmazonS3, prefix)) => Ok(prefix),
+        _ => Err(unknown()),
+    }
 }
 
 /// Refuses what would fail later, with words that do not name the setting.

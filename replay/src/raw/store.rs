@@ -1,36 +1,33 @@
 //! Where a raw log is kept: a directory, or an object store.
 
-use std::fmt;
 use std::ops::Range;
-use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use url::Url;
 
+use super::access::Access;
 use super::error::RawError;
 use super::refusal::{CONDITIONAL, refusal};
-use super::remote;
 use super::segment::TAIL_BYTES;
+use super::tiers::Tiers;
 
 /// A file that says what the others are, and that two files of one name are told apart.
-const MARK: &str = "_clicks";
+pub(super) const MARK: &str = "_clicks";
 
 const MARKED: &[u8] = b"A raw log of clicks, as `clicks archive` writes it.\n";
 
 /// A place of segments. Calls wait for their answer; [`Store::fetch`] does not.
 #[derive(Clone)]
 pub struct Store {
-    inner: Arc<dyn ObjectStore>,
-    runtime: Arc<Runtime>,
-    root: String,
+    pub(super) inner: Arc<dyn ObjectStore>,
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) root: String,
 }
 
 /// What became of a file that was to be written where none is.
@@ -51,7 +48,8 @@ pub struct Fetch {
 }
 
 impl Store {
-    /// The store at `root`: a path, or the address of a bucket and a prefix, `s3://bucket/raw`.
+    /// The store at `root`: a path, or the address of a bucket and a prefix, `s3://bucket/raw`; with
+    /// the cold store that it names, as one.
     ///
     /// `settings` are of the environment: `AWS_REGION`, `AWS_ENDPOINT_URL`, … An object store may
     /// be silent for so long before a request is made again.
@@ -64,18 +62,10 @@ impl Store {
         settings: impl IntoIterator<Item = (String, String)>,
         silence: Duration,
     ) -> Result<Store, RawError> {
-        let refused = |why: &dyn fmt::Display| RawError::Place(format!("--raw {root}: {why}"));
-        let inner: Arc<dyn ObjectStore> = match root.split_once("://") {
-            None => Arc::new(directory(root, &refused)?),
-            Some(("file", path)) => Arc::new(directory(path, &refused)?),
-            Some(_) => {
-                let url = Url::parse(root).map_err(|error| refused(&error))?;
-                remote::open(&url, settings, silence).map_err(|why| refused(&why))?
-            }
-        };
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = Arc::new(runtime.map_err(|error| refused(&error))?);
-        Ok(Store { inner, runtime, root: root.trim_end_matches('/').to_owned() })
+        let access = Access::new(settings, silence);
+        let hot = Store::tier(root, "--raw", &access)?;
+        let inner = Arc::new(Tiers::over(hot.inner, &hot.root, access));
+        Ok(Store { inner, ..hot })
     }
 
     /// Where it is, in words.
@@ -184,15 +174,23 @@ impl Store {
     ///
     /// Says what the store lacks.
     pub fn probe(&self) -> Result<(), RawError> {
-        let path = Path::from(MARK);
+        self.mark(&Path::from(MARK), &Bytes::from_static(MARKED))
+    }
+
+    /// Writes a file if it is not there, and makes sure that another is not put over it.
+    ///
+    /// # Errors
+    ///
+    /// Says what the store lacks.
+    pub(super) fn mark(&self, path: &Path, bytes: &Bytes) -> Result<(), RawError> {
         // What is there was found by the first; where nothing was, the second must find that.
         for _ in 0..2 {
-            if !self.create(&path, Bytes::from_static(MARKED))? {
+            if !self.create(path, bytes.clone())? {
                 return Ok(());
             }
         }
         Err(RawError::Place(format!(
-            "--raw {}: a second file was put over the first of the same name, as it would be with \
+            "{}: a second file was put over the first of the same name, as it would be with \
              segments of two archivers: {CONDITIONAL}",
             self.root,
         )))
@@ -209,12 +207,12 @@ impl Store {
         }
     }
 
-    fn failed(&self, verb: &str, path: &Path, cause: object_store::Error) -> RawError {
+    pub(super) fn failed(&self, verb: &str, path: &Path, cause: object_store::Error) -> RawError {
         not_done(format!("cannot {verb} {}", self.name(path)), cause)
     }
 }
 
-fn not_done(attempt: String, cause: object_store::Error) -> RawError {
+pub(super) fn not_done(attempt: String, cause: object_store::Error) -> RawError {
     match refusal(&cause) {
         Some(why) => RawError::Place(format!("{attempt}: {why}")),
         None => RawError::Store { attempt, cause: cause.into() },
@@ -226,17 +224,6 @@ const CONFLICT: Duration = Duration::from_millis(200);
 
 /// Files that are looked at together.
 const AT_ONCE: usize = 16;
-
-fn directory(
-    path: &str,
-    refused: &dyn Fn(&dyn fmt::Display) -> RawError,
-) -> Result<LocalFileSystem, RawError> {
-    if !FilePath::new(path).is_dir() {
-        return Err(refused(&"there is no such directory"));
-    }
-    let store = LocalFileSystem::new_with_prefix(path).map_err(|error| refused(&error))?;
-    Ok(store.with_fsync(true))
-}
 
 impl Fetch {
     /// The bytes, if they have come.
