@@ -8,10 +8,12 @@ mod promote;
 mod raw;
 mod results;
 mod run;
+mod serve;
 mod topics;
 mod value;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,6 +24,7 @@ pub use promote::Promote;
 pub use raw::{ArchiveArgs, RawCat, RawCheck, RawCommand, RawList, RawPlace, RawRetain};
 pub use results::{By, Compare, Reach, Reconcile, ResultLog, RowFormat, Tail, TailFrom, Verify};
 pub use run::{Aggregate, Cluster, EngineName, Replay, Run};
+pub use serve::{Serve, StorePlace};
 pub use topics::{Topics, TopicsCommand, TopicsCreate};
 pub use value::{Assignment, JobLocation, LogPlace, Position, Property, ResultPlace, job_name};
 
@@ -31,6 +34,7 @@ Examples:
   clicks generate --to clicks --clicks 1000000          clicks to count
   clicks run --input clicks --output results --job ads  count them
   clicks tail results ranks -f table                    the most clicked ads
+  clicks serve results                                  ask and watch: http://127.0.0.1:8080
   clicks verify results --input clicks                  recount, and compare
   clicks replay --input clicks --output results --job ads-2 \\
       --marks-of results/ads                            the same again, from the past
@@ -111,6 +115,8 @@ pub enum Command {
     Tail(Tail),
     /// Check ledger, digests and rows of a job; with its input, recount it
     Verify(Verify),
+    /// Answer what a job has told over HTTP: REST, streams of changes, a page
+    Serve(Serve),
     /// Keep every record of a log in the raw log, in Parquet, each once
     Archive(ArchiveArgs),
     /// Look at the raw log, or keep it in cheaper places
@@ -183,6 +189,11 @@ pub struct Demo {
     #[arg(long, value_name = "COUNT", default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub rate: u64,
+
+    /// Where a browser is shown the same; without it 127.0.0.1:8080, or another port if that is
+    /// in use
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
 
     /// The settings.
     #[command(flatten)]

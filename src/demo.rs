@@ -5,17 +5,20 @@
 //! (a thread)                   (its own threads)                       (this thread)
 //! ```
 //!
+//! A page shows the same in a browser, by a view of its own.
+//!
 //! What is shown is read from the result logs as any reader would, so it is what was committed.
 //! The directory is a temporary one, and is removed however the demonstration ends.
 
 mod committed;
-mod directory;
+mod page;
 mod rate;
 mod running;
 mod screen;
 mod table;
 
 use std::io::{ErrorKind, Write};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -27,10 +30,10 @@ use crate::config::Config;
 use crate::failure::{Attempt, Failure};
 use crate::generate::Truth;
 use crate::summary::Summary;
+use crate::temporary::TemporaryDirectory;
 use crate::worker::{monotonic_ms, wall_ms};
 
 use committed::Committed;
-use directory::TemporaryDirectory;
 use rate::Rate;
 use running::{PARTITIONS, Running, WORKERS};
 use table::{View, grouped};
@@ -48,6 +51,8 @@ pub struct Showing {
     pub rate: u64,
     /// For how long; none is until `stop`.
     pub seconds: Option<u64>,
+    /// Where the page is served, if it is.
+    pub listener: Option<TcpListener>,
     /// Ends it when it is set; it is set at the end in any case.
     pub stop: Arc<AtomicBool>,
 }
@@ -60,12 +65,12 @@ pub struct Showing {
 ///
 /// When the generator or the job fails, the results cannot be read, or `out` cannot be written.
 pub fn run(showing: &Showing, screen: Screen, out: &mut dyn Write) -> Result<(), Failure> {
-    let directory = TemporaryDirectory::new()?;
+    let directory = TemporaryDirectory::new("demo")?;
     let running = Running::start(showing, &directory)?;
     let mut look = Look {
         showing,
         directory: &directory,
-        committed: Committed::new(directory.results(), &showing.config.job),
+        committed: Committed::new(directory.inner("results")?, &showing.config.job),
         rate: Rate::default(),
         began: monotonic_ms(),
         screen,
@@ -127,6 +132,7 @@ impl Look<'_> {
         let mut windows = config.options.windows.iter().copied();
         let lists = [windows.next(), windows.next()].into_iter().flatten();
         let view = View {
+            page: self.showing.listener.as_ref().and_then(|at| at.local_addr().ok()),
             title: format!(
                 "clicks demo: {} records/s in {PARTITIONS} partitions, {WORKERS} workers",
                 grouped(*rate)
@@ -138,7 +144,10 @@ impl Look<'_> {
             commits: self.committed.commits,
             frontier: self.committed.epoch,
             wall_ms: wall_ms(),
-            files: (self.directory.path().display().to_string(), self.directory.bytes()),
+            files: (
+                self.directory.path().display().to_string(),
+                self.directory.bytes(&["clicks", "results"]),
+            ),
             lists: lists.map(|window| (window, self.committed.newest(window))).collect(),
         };
         self.screen.draw(&view, now, out)
@@ -188,7 +197,7 @@ mod tests {
         let config = Config::load(&ConfigArgs { set, ..ConfigArgs::default() }, []).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let mut reader = Reader { text: String::new(), stop: Arc::clone(&stop), end };
-        let showing = Showing { config, rate, seconds: None, stop };
+        let showing = Showing { config, rate, seconds: None, listener: None, stop };
         let ended = run(&showing, Screen::plain(), &mut reader);
         (ended.map_err(|failure| failure.to_string()), reader.text)
     }

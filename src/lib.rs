@@ -1,6 +1,7 @@
 //! The command `clicks`: its command line, configuration, sources, sinks, and the worker's loop.
 //!
-//! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`.
+//! What is computed lives in `clicks-dataflows`; what is recounted, in `clicks-replay`;
+//! what is served, in `clicks-view`.
 
 pub mod alias;
 pub mod archive;
@@ -30,6 +31,7 @@ pub mod raw;
 pub mod reader;
 pub mod reconcile;
 pub mod run;
+pub mod serve;
 pub mod sink;
 pub mod source;
 pub mod steer;
@@ -37,6 +39,7 @@ pub mod stride;
 pub mod summary;
 pub mod tail;
 pub mod takeover;
+pub mod temporary;
 pub mod verify;
 pub mod watch;
 pub mod worker;

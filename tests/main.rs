@@ -69,6 +69,8 @@ mod schemas;
 mod compared;
 // Readers follow an alias that is moved from job to job.
 mod promoted;
+// Whoever asks over HTTP is answered what was told, as of any epoch.
+mod served;
 // A topic is generated with the very records of a directory.
 mod generated;
 // Other clients read what is committed, nothing else, and can check it.

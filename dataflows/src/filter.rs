@@ -87,6 +87,11 @@ impl Filters {
         std::iter::once(0).chain(self.filters.iter().map(|filter| filter.id))
     }
 
+    /// What people call the filters that were configured, with their numbers.
+    pub fn names(&self) -> impl Iterator<Item = (FilterId, &str)> {
+        self.filters.iter().map(|filter| (filter.id, filter.name.as_str()))
+    }
+
     /// The numbers of the filters that `click` matches, ascending.
     pub fn matching(&self, click: &Click) -> impl Iterator<Item = FilterId> {
         let matching = self.compiled.iter().filter(|filter| filter.matches(click));

@@ -1,6 +1,7 @@
 //! `clicks demo`: generator, graph and a live table in one process.
 
 use std::io::IsTerminal;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,10 +11,15 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::register;
 
 use crate::cli::{Assignment, ConfigArgs, Demo};
-use crate::commands::{config, listen};
+use crate::commands::{config, on_signals};
 use crate::config::Config;
 use crate::demo::{self, Screen, Showing};
 use crate::failure::Failure;
+use crate::log;
+use crate::serve::listen;
+
+/// Where the page is served, unless it is asked for elsewhere.
+const USUAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 8080);
 
 /// Runs for the seconds that were asked for, or until it is stopped.
 ///
@@ -23,9 +29,30 @@ use crate::failure::Failure;
 pub fn demo(args: &Demo) -> Result<ExitCode, Failure> {
     let config = lively(&args.config)?;
     check_schema(&config.schema)?;
-    let showing = Showing { config, rate: args.rate, seconds: args.seconds, stop: stop_flag()? };
+    let listener = listener(args.listen)?;
+    if let Ok(address) = listener.local_addr() {
+        log::say(&format!("a browser shows it at http://{address}"));
+    }
+    let listener = Some(listener);
+    let stop = stop_flag()?;
+    let showing = Showing { config, rate: args.rate, seconds: args.seconds, listener, stop };
     demo::run(&showing, screen(), &mut std::io::stdout())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where the page is served, which nobody but this machine is to reach.
+fn listener(asked: Option<SocketAddr>) -> Result<TcpListener, Failure> {
+    let Some(asked) = asked else {
+        let usual = listen(USUAL.into());
+        return usual.or_else(|_| listen((USUAL.0, 0).into()));
+    };
+    if asked.ip().is_loopback() {
+        return listen(asked);
+    }
+    Err(Failure::refused(format!(
+        "--listen {asked}: the demo is for this machine, such as 127.0.0.1:8081; `clicks serve` \
+         serves others"
+    )))
 }
 
 /// The configuration, by which changes are told at once unless it says otherwise.
@@ -68,6 +95,6 @@ fn screen() -> Screen {
 /// seconds later at most.
 fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    listen(&[SIGINT, SIGTERM, SIGHUP], |signal| register(signal, Arc::clone(&stop)))?;
+    on_signals(&[SIGINT, SIGTERM, SIGHUP], |signal| register(signal, Arc::clone(&stop)))?;
     Ok(stop)
 }

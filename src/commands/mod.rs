@@ -11,6 +11,7 @@ pub mod replay;
 pub mod results;
 mod retain;
 pub mod run;
+pub mod serve;
 pub mod topics;
 
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Raw(command) => raw::raw(&command),
         Command::Topics(command) => topics::topics(&command),
         Command::Tail(tail) => results::print_rows(&tail),
+        Command::Serve(serve) => serve::serve(&serve),
         Command::Verify(verify) => results::check(&verify),
         Command::Compare(compare) => results::compare(&compare),
         Command::Promote(promote) => promote::promote(&promote),
@@ -70,7 +72,7 @@ fn config(args: &ConfigArgs) -> Result<Config, Failure> {
 /// A flag that SIGINT and SIGTERM set; the second signal ends the program at once.
 fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    listen(&[SIGINT, SIGTERM], |signal| {
+    on_signals(&[SIGINT, SIGTERM], |signal| {
         register_conditional_shutdown(signal, 1, Arc::clone(&stop))?;
         register(signal, Arc::clone(&stop))
     })?;
@@ -78,7 +80,7 @@ fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
 }
 
 /// Registers what each of `signals` does.
-fn listen(
+fn on_signals(
     signals: &[i32],
     register: impl Fn(i32) -> std::io::Result<SigId>,
 ) -> Result<(), Failure> {

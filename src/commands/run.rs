@@ -9,7 +9,7 @@ use signal_hook::flag::register_conditional_shutdown;
 
 use crate::cli::{Aggregate, LogPlace, ResultPlace, Run};
 use crate::commands::places::{Places, topics};
-use crate::commands::{config, listen, stop_flag};
+use crate::commands::{config, on_signals, stop_flag};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::files::input::{Directory, End};
@@ -160,7 +160,7 @@ pub(super) fn drive(
     let several = aggregate.cluster.hosts.len() > 1;
     if several {
         // While it waits for others nothing has been read: a signal ends it at once.
-        listen(&[SIGINT, SIGTERM], |signal| {
+        on_signals(&[SIGINT, SIGTERM], |signal| {
             register_conditional_shutdown(signal, 0, Arc::clone(&job.connecting))
         })?;
     }

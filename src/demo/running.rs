@@ -9,8 +9,7 @@ use clicks_dataflows::gauge::Gauge;
 use clicks_dataflows::time::Millis;
 use timely::CommunicationConfig;
 
-use super::Showing;
-use super::directory::TemporaryDirectory;
+use super::{Showing, page};
 use crate::failure::{Attempt, Failure};
 use crate::files::input::{Directory, End};
 use crate::files::results::ResultDirectory;
@@ -18,6 +17,7 @@ use crate::generate::{Files, Pace, Plan, Truth, Writing, write};
 use crate::progress::Progress;
 use crate::run::Job;
 use crate::summary::Summary;
+use crate::temporary::TemporaryDirectory;
 use crate::worker::{monotonic_ms, wall_ms};
 
 /// Partitions that are generated.
@@ -36,6 +36,7 @@ const STOP_WITHIN_MS: Millis = 10_000;
 pub struct Running {
     generator: JoinHandle<Result<Truth, Failure>>,
     job: JoinHandle<Result<Summary, Failure>>,
+    page: Option<JoinHandle<Result<(), Failure>>>,
 }
 
 impl Running {
@@ -45,9 +46,9 @@ impl Running {
     ///
     /// When the configuration does not hold together, or there are no threads to be had.
     pub fn start(showing: &Showing, directory: &TemporaryDirectory) -> Result<Running, Failure> {
-        let (config, clicks) = (&showing.config, directory.clicks());
+        let (config, clicks) = (&showing.config, directory.inner("clicks")?);
         let input = Directory::new(clicks.clone(), &config.schema).input(End::Followed);
-        let results = Arc::new(ResultDirectory::new(directory.results(), &config.job));
+        let results = Arc::new(ResultDirectory::new(directory.inner("results")?, &config.job));
         let mut job = Job::new(config, input, results)?;
         job.communication = CommunicationConfig::Process(WORKERS);
         job.stop = Arc::clone(&showing.stop);
@@ -56,12 +57,16 @@ impl Running {
         let generator = spawn("generator", move || generate(&plan, &clicks, &stop))?;
         let silent = Progress::new(None, Gauge::default(), false, true);
         let job = spawn("job", move || job.run(Box::new(silent)))?;
-        Ok(Running { generator, job })
+        let listener = showing.listener.as_ref();
+        let page =
+            listener.map(|listener| page::start(listener, showing, directory)).transpose()?;
+        Ok(Running { generator, job, page })
     }
 
     /// Whether one of them has ended by itself.
     pub fn has_ended(&self) -> bool {
-        self.generator.is_finished() || self.job.is_finished()
+        let has_page_ended = self.page.as_ref().is_some_and(JoinHandle::is_finished);
+        self.generator.is_finished() || self.job.is_finished() || has_page_ended
     }
 
     /// Waits until both have stopped, as they were told, and tells how it went.
@@ -74,8 +79,11 @@ impl Running {
         let generated = join(self.generator, until);
         // Its files are in use until it has stopped, whatever became of the generator.
         let counted = join(self.job, until);
+        let shown = self.page.map_or(Ok(Ok(())), |page| join(page, until));
         let truth = generated?.attempt(|| "cannot generate clicks".to_owned())?;
-        Ok((truth, counted??))
+        let counted = counted??;
+        shown??;
+        Ok((truth, counted))
     }
 }
 
@@ -103,7 +111,7 @@ fn generate(plan: &Plan, to: &std::path::Path, stop: &AtomicBool) -> Result<Trut
     write(plan, &mut files, Writing { pace, stop, on_progress: &mut |_| {} })
 }
 
-fn spawn<T: Send + 'static>(
+pub(super) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>, Failure> {

@@ -3,6 +3,8 @@
 //! Ads are the users' own text: all but plain ASCII is escaped, so that a terminal obeys none of
 //! it, and each character is one column wide.
 
+use std::net::SocketAddr;
+
 use clicks_dataflows::ledger::Totals;
 use clicks_dataflows::time::{Epoch, Millis, Time};
 use clicks_dataflows::told::{RankRow, State};
@@ -18,6 +20,8 @@ const GAP: &str = "    ";
 pub struct View<'a> {
     /// What is being shown.
     pub title: String,
+    /// Where a browser shows it, if one can.
+    pub page: Option<SocketAddr>,
     /// For how long it has been.
     pub seconds: u64,
     /// For how long it will be, if there is an end.
@@ -47,7 +51,7 @@ pub fn table(view: &View<'_>, width: usize) -> Vec<String> {
     };
     let mut lines = vec![
         format!("{}, {end}", view.title),
-        String::new(),
+        view.page.map(|page| format!("page       http://{page}")).unwrap_or_default(),
         fields([
             ("clicks/s", view.clicks_per_second),
             ("late", totals.late),
@@ -206,6 +210,7 @@ mod tests {
 
     fn view<'a>(lists: Vec<(u32, Option<&'a RankRow>)>) -> View<'a> {
         View {
+            page: Some(([127, 0, 0, 1], 8080).into()),
             title: "clicks demo: 1,000 records/s".to_owned(),
             seconds: 12,
             seconds_max: None,
@@ -233,7 +238,7 @@ mod tests {
         let lines = table(&view(vec![(1, Some(&one)), (5, Some(&five))]), 80);
         let wanted = "\
 clicks demo: 1,000 records/s, 12 s, ends with Ctrl-C
-
+page       http://127.0.0.1:8080
 clicks/s            978    late                118    commits              12
 clicks           11,740    duplicates          240    rejects              24
 frontier   2026-01-01T12:03:38Z, 1.2 s behind the clock

@@ -1,23 +1,19 @@
 //! Whatever the pace at which two jobs tell the same clicks, and wherever they stand.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use clicks::compare::Comparison;
 use clicks::files::disk::LocalDisk;
 use clicks::files::logs::JobFiles;
-use clicks::files::results::log_path;
-use clicks_dataflows::ledger::{Commit, Lengths, Opening, Totals};
-use clicks_dataflows::time::Time;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use serde_json::json;
 
 use crate::support::cases;
-use crate::support::oracle::{self, Oracle};
+use crate::support::oracle;
 use crate::support::script::{Script, Settings};
 use crate::support::scripts::scripts;
+use crate::support::told;
 
 /// How a job tells: its pace, where it stands, and how its commits are cut.
 #[derive(Clone, Debug)]
@@ -66,64 +62,10 @@ impl Told {
         };
         let cuts = epochs.chunks(self.epochs_of_commit).map(|told| told[told.len() - 1]);
         let cuts: Vec<u64> = cuts.filter(|cut| *cut < last).chain([last]).collect();
-        self.write_commits(directory, job, (&script.settings, &oracle), &cuts);
+        let logs = told::logs(job, &script.settings, &oracle, &cuts);
+        logs.write(directory, job, cuts.len());
         true
     }
-
-    fn write_commits(
-        &self,
-        directory: &Path,
-        job: &str,
-        (settings, oracle): (&Settings, &Oracle),
-        cuts: &[u64],
-    ) {
-        let (mut ledger, mut counts, mut after) = (vec![opening(job, settings)], String::new(), 0);
-        for (number, cut) in (1..).zip(cuts) {
-            let rows = oracle.counts().iter().filter(|(epoch, _)| after < *epoch && epoch <= cut);
-            let rows: Vec<&str> = rows.map(|(_, row)| row.as_str()).collect();
-            rows.iter().for_each(|row| counts += &format!("{row}\n"));
-            let lengths = Lengths { counts: counts.len() as u64, ..Lengths::default() };
-            let commit = Commit {
-                job: job.to_owned(),
-                commit: number,
-                epoch: Time(*cut),
-                positions: Vec::new(),
-                marks: Vec::new(),
-                reach: None,
-                totals: Totals::default(),
-                counts: rows.len() as u64,
-                ranks: 0,
-                rejects: 0,
-                lengths: Some(lengths),
-                digest: String::new(),
-                previous: String::new(),
-                closed: self.stands.is_none() && Some(cut) == cuts.last(),
-            };
-            ledger.push(serde_json::to_string(&commit).unwrap());
-            after = *cut;
-        }
-        fs::write(log_path(directory, job, "counts"), counts).unwrap();
-        fs::write(log_path(directory, job, "ledger"), ledger.join("\n") + "\n").unwrap();
-    }
-}
-
-/// The line that opens a job with these settings.
-fn opening(job: &str, settings: &Settings) -> String {
-    let length = |ms: u64| format!("{ms}ms");
-    let filters: Vec<_> =
-        settings.filters.iter().map(|filter| json!({ "id": filter.id })).collect();
-    let meaning = json!({
-        "refresh": length(settings.refresh_ms),
-        "lateness": length(settings.lateness_ms),
-        "horizon": length(settings.horizon_ms),
-        "correct_every": length(settings.correct_every_ms),
-        "emit": if settings.changes { "changes" } else { "final" },
-        "filters": filters,
-    });
-    let (version, started) = ("1".to_owned(), Time(0));
-    let job = job.to_owned();
-    let opening = Opening { job, commit: 0, version, started, positions: Vec::new(), meaning };
-    serde_json::to_string(&opening).unwrap()
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! A directory for clicks and results that is gone afterwards.
+//! A directory that is gone afterwards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,31 +12,27 @@ pub struct TemporaryDirectory {
 }
 
 impl TemporaryDirectory {
-    /// Makes one in the system's directory for temporary files.
+    /// Makes one for `what` in the system's directory for temporary files.
     ///
     /// # Errors
     ///
     /// When that cannot be written.
-    pub fn new() -> Result<TemporaryDirectory, Failure> {
+    pub fn new(what: &str) -> Result<TemporaryDirectory, Failure> {
         let all = std::env::temp_dir();
         let process = std::process::id();
         // A process that was killed may have left one, and its number may come again.
-        let names = (0..1000).map(|number| all.join(format!("clicks-demo-{process}-{number}")));
+        let names = (0..1000).map(|number| all.join(format!("clicks-{what}-{process}-{number}")));
         for path in names {
             match fs::create_dir(&path) {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 made => {
                     made.attempt(|| format!("cannot make {}", path.display()))?;
-                    let directory = TemporaryDirectory { path };
-                    let clicks = directory.clicks();
-                    fs::create_dir(&clicks)
-                        .attempt(|| format!("cannot make {}", clicks.display()))?;
-                    return Ok(directory);
+                    return Ok(TemporaryDirectory { path });
                 }
             }
         }
         Err(Failure::new(format!(
-            "{} holds too many old clicks-demo-*: remove them",
+            "{} holds too many old clicks-{what}-*: remove them",
             all.display()
         )))
     }
@@ -46,20 +42,21 @@ impl TemporaryDirectory {
         &self.path
     }
 
-    /// The directory of the clicks, which is there from the start.
-    pub fn clicks(&self) -> PathBuf {
-        self.path.join("clicks")
+    /// A directory in it, which is made if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made.
+    pub fn inner(&self, name: &str) -> Result<PathBuf, Failure> {
+        let path = self.path.join(name);
+        fs::create_dir_all(&path).attempt(|| format!("cannot make {}", path.display()))?;
+        Ok(path)
     }
 
-    /// The directory of the results.
-    pub fn results(&self) -> PathBuf {
-        self.path.join("results")
-    }
-
-    /// Bytes of the files in both; what cannot be looked at is left out.
-    pub fn bytes(&self) -> u64 {
-        let directories = [self.clicks(), self.results()];
-        let entries = directories.iter().filter_map(|path| fs::read_dir(path).ok()).flatten();
+    /// Bytes of the files in directories in it; what cannot be looked at is left out.
+    pub fn bytes(&self, names: &[&str]) -> u64 {
+        let paths = names.iter().map(|name| self.path.join(name));
+        let entries = paths.filter_map(|path| fs::read_dir(path).ok()).flatten();
         entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|file| file.len()).sum()
     }
 
@@ -86,11 +83,11 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_it() {
-        let (one, other) = (TemporaryDirectory::new().unwrap(), TemporaryDirectory::new().unwrap());
+        let [one, other] = [(), ()].map(|()| TemporaryDirectory::new("test").unwrap());
         let paths = [one.path().to_owned(), other.path().to_owned()];
         assert_ne!(paths[0], paths[1]);
-        fs::write(one.clicks().join("a.jsonl"), "123").unwrap();
-        assert_eq!((one.bytes(), other.bytes()), (3, 0));
+        fs::write(one.inner("in").unwrap().join("a.jsonl"), "123").unwrap();
+        assert_eq!((one.bytes(&["in", "out"]), other.bytes(&["in"])), (3, 0));
         one.remove().unwrap();
         drop(other);
         assert!(!paths[0].exists() && !paths[1].exists());
