@@ -18,7 +18,7 @@ use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::ledger::{Commit, Opening};
 use clicks_dataflows::time::{Epoch, Millis};
 use clicks_dataflows::told::{CountRow, RankRow, RejectRow};
-use clicks_view::api::{Token, router};
+use clicks_view::api::{Site, Token, router};
 use clicks_view::view::{Follower, sha256};
 use clicks_view::{Rules, Serving, Store, View};
 use serde::Deserialize;
@@ -30,6 +30,10 @@ use crate::worker::wall_ms;
 
 /// How long to wait before the ledger is looked at again.
 const POLL_EVERY: Duration = Duration::from_millis(20);
+
+/// After how many looks at the ledger an alias is looked at again: two seconds, as it may take a
+/// tenth of one in a cluster.
+const POLLS_OF_ALIAS: u32 = 100;
 
 /// A job that is followed.
 pub struct Following<'a> {
@@ -45,7 +49,7 @@ pub struct Following<'a> {
 /// How a job is followed.
 pub struct Keeping<'a> {
     /// Where the view is kept.
-    pub store: &'a Path,
+    pub store: Arc<Store>,
     /// How long minutes are kept after the newest.
     pub keep_ms: Option<Millis>,
     /// What people call the filters.
@@ -79,8 +83,7 @@ impl<'a> Following<'a> {
             meaning: opening.meaning,
             names: keeping.names.clone(),
         };
-        let store = Store::open(keeping.store).map_err(of_store)?;
-        let view = Arc::new(View::new(store, rules, wall_ms));
+        let view = Arc::new(View::new(Arc::clone(&keeping.store), rules, wall_ms));
         let follower = Follower::new(Arc::clone(&view), keeping.keep_ms).map_err(of_store)?;
         let job = job.to_owned();
         let mut following = Following { job, logs, follower, view, epoch: 0 };
@@ -117,17 +120,29 @@ impl<'a> Following<'a> {
         }
     }
 
-    /// Takes what is committed, until `stop` is set.
+    /// Takes what is committed, until `stop` is set, or another job is to be followed: the one that
+    /// `moved` names.
     ///
     /// # Errors
     ///
     /// When the logs cannot be read, or the store fails.
-    pub fn follow(&mut self, stop: &AtomicBool) -> Result<(), Failure> {
+    pub fn follow(
+        &mut self,
+        stop: &AtomicBool,
+        moved: &dyn Fn() -> Option<String>,
+    ) -> Result<Option<String>, Failure> {
+        let mut polls: u32 = 0;
         while !stop.load(Ordering::Relaxed) {
             self.catch_up(stop)?;
             std::thread::sleep(POLL_EVERY);
+            polls = polls.wrapping_add(1);
+            if polls.is_multiple_of(POLLS_OF_ALIAS)
+                && let Some(job) = moved()
+            {
+                return Ok(Some(job));
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Takes what is committed for now.
@@ -211,17 +226,22 @@ impl<'a> Following<'a> {
     }
 }
 
-/// A server of `view`.
+/// The store in `place`.
+///
+/// # Errors
+///
+/// When it cannot be had.
+pub fn open_store(place: &Path) -> Result<Arc<Store>, Failure> {
+    Store::open(place).map(Arc::new).map_err(of_store)
+}
+
+/// A server of `site`.
 ///
 /// # Errors
 ///
 /// When there are no threads to be had.
-pub fn serve(
-    listener: TcpListener,
-    view: &Arc<View>,
-    token: Option<Token>,
-) -> Result<Serving, Failure> {
-    let serving = clicks_view::serve(listener, router(Arc::clone(view), token));
+pub fn serve(listener: TcpListener, site: &Site, token: Option<Token>) -> Result<Serving, Failure> {
+    let serving = clicks_view::serve(listener, router(site.clone(), token));
     serving.attempt(|| "cannot start to serve".to_owned())
 }
 

@@ -11,8 +11,8 @@ use axum::http::{Request, StatusCode};
 use clicks::files::disk::LocalDisk;
 use clicks::files::logs::JobFiles;
 use clicks::logs::Jobs;
-use clicks::serve::{Following, Keeping};
-use clicks_view::api::router;
+use clicks::serve::{Following, Keeping, open_store};
+use clicks_view::api::{Site, router};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
@@ -25,16 +25,20 @@ use crate::support::scripts::scripts;
 use crate::support::told::{self, Logs};
 
 mod binary;
+mod followed;
 
 const MINUTE_MS: u64 = 60_000;
 
 /// A count, as a row says it.
 type Cell = (String, u64, u64);
 
+/// Filter, window and minute of a list.
+type List = (u64, u64, u64);
+
 /// What the rows say, by when they were told.
 struct Rows {
     counts: Vec<(u64, Cell, u64)>,
-    lists: Vec<(u64, (u64, u64, u64), Vec<Value>)>,
+    lists: Vec<(u64, List, Vec<Value>)>,
 }
 
 impl Rows {
@@ -65,7 +69,7 @@ impl Rows {
         known.map(|(_, (_, minute, _), clicks)| (*minute, *clicks)).collect()
     }
 
-    fn list(&self, of: (u64, u64, u64), as_of: u64) -> Vec<Value> {
+    fn list(&self, of: List, as_of: u64) -> Vec<Value> {
         let mut known = self.lists.iter().filter(|(epoch, list, _)| *epoch <= as_of && *list == of);
         known.next_back().map(|(.., ads)| ads.clone()).unwrap_or_default()
     }
@@ -92,11 +96,12 @@ fn unsettled(settings: &Settings, epoch: u64) -> u64 {
 fn served(directory: &Path, store: &Path) -> Router {
     let files = JobFiles::new(&LocalDisk, directory);
     let stop = AtomicBool::new(false);
+    let store = open_store(store).unwrap();
     let keeping = Keeping { store, keep_ms: None, names: BTreeMap::new(), stop: &stop };
     let following = Following::begin("ads", files.open("ads").unwrap(), &keeping).unwrap();
     let mut following = following.expect("the ledger begins");
     following.catch_up(&stop).unwrap();
-    router(Arc::clone(&following.view), None)
+    router(Site::new(Arc::clone(&following.view)), None)
 }
 
 /// The answer to a question, with its status.
@@ -139,8 +144,6 @@ async fn assert_answers(routes: &Router, rows: &Rows, settings: &Settings, epoch
 
             let last = minutes.last_key_value().map_or(as_of.saturating_sub(1), |(last, _)| *last);
             let month = last.saturating_sub(30 * 24 * 60 * MINUTE_MS);
-            let finals =
-                format!("{path}&from={month}&to={}", (last + MINUTE_MS).max(month + MINUTE_MS));
             let [from, to] = [month, last.max(month) + MINUTE_MS].map(rfc3339);
             let finals = format!("{path}&from={from}&to={to}");
             let finals = format!("{finals}&state=final&group_by=minute");

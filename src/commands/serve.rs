@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clicks_view::api::Token;
+use clicks_view::api::{Site, Token};
+use clicks_view::{Serving, Store};
 
+use crate::alias;
 use crate::cli::{Serve, StorePlace};
 use crate::commands::{config, results, stop_flag};
 use crate::failure::{Attempt, Failure};
-use crate::jobs::find_job;
+use crate::jobs::{Found, find};
 use crate::log;
-use crate::serve::{Following, Keeping, listen, serve as begin};
+use crate::logs::Jobs;
+use crate::serve::{Following, Keeping, listen, open_store, serve as begin};
 use crate::temporary::TemporaryDirectory;
 
 /// Bytes of a token at least.
@@ -26,27 +30,52 @@ pub fn serve(args: &Serve) -> Result<ExitCode, Failure> {
     let token = token(args)?;
     let stop = stop_flag()?;
     let jobs = results::jobs(&args.results, &args.reach, &stop)?;
-    let job = find_job(&*jobs, args.job.as_deref())?;
-    let listener = listen(args.listen)?;
+    let mut found = find(&*jobs, args.job.as_deref())?;
+    let mut listener = Some(listen(args.listen)?);
     let temporary =
         if args.store.is_none() { Some(TemporaryDirectory::new("view")?) } else { None };
-    let keeping = Keeping {
-        store: &store(args, temporary.as_ref(), &job),
-        keep_ms: args.keep.map(|keep| keep.0),
-        names: names(args)?,
-        stop: &stop,
-    };
-    if let Some(mut following) = Following::begin(&job, jobs.open(&job)?, &keeping)? {
-        let serving = begin(listener, &following.view, token)?;
-        log::say(&format!("job {job} is served at http://{}", serving.address));
-        following.follow(&stop)?;
+    let mut stores: BTreeMap<String, Arc<Store>> = BTreeMap::new();
+    let mut served: Option<(Site, Serving)> = None;
+    loop {
+        let store = match stores.get(&found.job) {
+            // An alias may be moved back.
+            Some(store) => Arc::clone(store),
+            None => open_store(&place(args, temporary.as_ref(), &found.job))?,
+        };
+        stores.insert(found.job.clone(), Arc::clone(&store));
+        let keep_ms = args.keep.map(|keep| keep.0);
+        let keeping = Keeping { store, keep_ms, names: names(args)?, stop: &stop };
+        let begun = Following::begin(&found.job, jobs.open(&found.job)?, &keeping)?;
+        let Some(mut following) = begun else { break };
+        if let Some((site, _)) = &served {
+            // The view of the other job is asked until this one has caught up.
+            following.catch_up(&stop)?;
+            site.show(Arc::clone(&following.view));
+        } else if let Some(listener) = listener.take() {
+            let site = Site::new(Arc::clone(&following.view));
+            let serving = begin(listener, &site, token.clone())?;
+            log::say(&format!("job {} is served at http://{}", found.job, serving.address));
+            served = Some((site, serving));
+        }
+        let Some(job) = following.follow(&stop, &|| moved(&*jobs, &found))? else { break };
+        log::say(&format!("{} is job {job}", found.alias.as_deref().unwrap_or_default()));
+        found.job = job;
     }
+    drop(served);
+    drop(stores);
     temporary.map_or(Ok(()), TemporaryDirectory::remove)?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// The job that the alias stands for by which a job was found, if that is another one.
+fn moved(jobs: &dyn Jobs, found: &Found) -> Option<String> {
+    // What cannot be read is looked at again, and an alias that is gone is followed no further.
+    let alias = alias::find(jobs.aliases().ok()?, found.alias.as_deref()?)?;
+    (alias.job != found.job).then_some(alias.job)
+}
+
 /// Where the view of `job` is kept.
-fn store(args: &Serve, temporary: Option<&TemporaryDirectory>, job: &str) -> PathBuf {
+fn place(args: &Serve, temporary: Option<&TemporaryDirectory>, job: &str) -> PathBuf {
     match (&args.store, temporary) {
         (Some(StorePlace::Embedded(directory)), _) => directory.join(job),
         (None, Some(temporary)) => temporary.path().join(job),

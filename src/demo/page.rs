@@ -9,6 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use clicks_dataflows::filter::FilterId;
+use clicks_view::api::Site;
 
 use super::Showing;
 use super::running::spawn;
@@ -16,7 +17,7 @@ use crate::failure::{Attempt, Failure};
 use crate::files::disk::LocalDisk;
 use crate::files::logs::JobFiles;
 use crate::logs::Jobs;
-use crate::serve::{Following, Keeping, serve};
+use crate::serve::{Following, Keeping, open_store, serve};
 use crate::temporary::TemporaryDirectory;
 
 /// How long to wait before the job's ledger is looked for again.
@@ -60,14 +61,14 @@ impl Served {
         while !files.jobs()?.contains(&job) && !stop.load(Ordering::Relaxed) {
             thread::sleep(LOOK_EVERY);
         }
-        let keeping = Keeping { store: &store, keep_ms: None, names, stop: &stop };
+        let keeping = Keeping { store: open_store(&store)?, keep_ms: None, names, stop: &stop };
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         let Some(mut following) = Following::begin(&job, files.open(&job)?, &keeping)? else {
             return Ok(());
         };
-        let _serving = serve(listener, &following.view, None)?;
-        following.follow(&stop)
+        let _serving = serve(listener, &Site::new(Arc::clone(&following.view)), None)?;
+        following.follow(&stop, &|| None).map(drop)
     }
 }

@@ -17,14 +17,19 @@ const JOB: &str = "run --input in --output out --job ads --follow";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server at work.
-struct Server {
-    running: Running,
-    address: String,
+pub struct Server {
+    pub running: Running,
+    pub address: String,
 }
 
 impl Server {
-    fn start(place: &Place, rest: &str) -> Server {
-        let running = place.start(&format!("serve out --listen 127.0.0.1:0 {rest}"));
+    pub fn start(place: &Place, rest: &str) -> Server {
+        Server::of(place, &format!("out {rest}"))
+    }
+
+    /// Serves what `rest` says.
+    pub fn of(place: &Place, rest: &str) -> Server {
+        let running = place.start(&format!("serve --listen 127.0.0.1:0 {rest}"));
         let address = wait_for("a server", || {
             let said = running.stderr();
             let (_, address) = said.lines().find_map(|line| line.split_once("at http://"))?;
@@ -38,7 +43,7 @@ impl Server {
     }
 
     /// The answer to `path`, whatever its status.
-    fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Response<Body> {
+    pub fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Response<Body> {
         let agent: Agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -51,7 +56,7 @@ impl Server {
         request.call().unwrap()
     }
 
-    fn json(&self, path: &str) -> Value {
+    pub fn json(&self, path: &str) -> Value {
         let text = self.ask(path, &[]).body_mut().read_to_string().unwrap();
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}"))
     }
@@ -77,7 +82,7 @@ impl Server {
 }
 
 /// Events of a stream, read until there are `count`: id and data.
-fn events(response: Response<Body>, count: usize) -> Vec<(String, Value)> {
+pub fn events(response: Response<Body>, count: usize) -> Vec<(String, Value)> {
     let lines = BufReader::new(response.into_body().into_reader()).lines();
     let (mut events, mut id) = (Vec::new(), String::new());
     for line in lines {

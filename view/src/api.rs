@@ -20,9 +20,10 @@ mod params;
 mod problem;
 mod streams;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::{HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -43,8 +44,34 @@ const SAFE: [(HeaderName, &str); 4] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
-/// All routes over `view`, for those who bring the token if there is one.
-pub fn router(view: Arc<View>, token: Option<Token>) -> Router {
+/// The view that is asked, in place of which another may be put.
+#[derive(Clone)]
+pub struct Site(Arc<RwLock<Arc<View>>>);
+
+impl Site {
+    /// Shows `view`.
+    pub fn new(view: Arc<View>) -> Site {
+        Site(Arc::new(RwLock::new(view)))
+    }
+
+    /// Shows `view` from here on; streams of the one before end, and say where to go.
+    pub fn show(&self, view: Arc<View>) {
+        let job = view.rules.job.clone();
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *shown, view);
+        drop(shown);
+        before.retire(&job);
+    }
+}
+
+impl FromRef<Site> for Arc<View> {
+    fn from_ref(site: &Site) -> Arc<View> {
+        Arc::clone(&site.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All routes of `site`, for those who bring the token if there is one.
+pub fn router(site: Site, token: Option<Token>) -> Router {
     let routes = Router::new()
         .route("/", get(page::index))
         .route("/{file}", get(page::file))
@@ -64,7 +91,7 @@ pub fn router(view: Arc<View>, token: Option<Token>) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
-        .with_state(view);
+        .with_state(site);
     let routes = match token {
         Some(token) => routes.layer(middleware::from_fn_with_state(token, guard::guard)),
         None => routes,

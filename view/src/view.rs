@@ -5,8 +5,8 @@
 //! a line of the ledger ─▶ standing, Moment ─▶  all who wait
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use clicks_dataflows::filter::FilterId;
 use clicks_dataflows::ledger::Commit;
@@ -26,20 +26,23 @@ const BATCH: usize = 20_000;
 /// What is asked.
 pub struct View {
     /// The rows.
-    pub store: Store,
+    pub store: Arc<Store>,
     /// What they mean.
     pub rules: Rules,
     /// The wall clock.
     pub clock: fn() -> Millis,
     moments: watch::Sender<Option<Arc<Moment>>>,
     is_current: AtomicBool,
+    /// The job that is shown instead.
+    successor: OnceLock<String>,
 }
 
 impl View {
     /// A view that speaks of nothing yet.
-    pub fn new(store: Store, rules: Rules, clock: fn() -> Millis) -> View {
+    pub fn new(store: Arc<Store>, rules: Rules, clock: fn() -> Millis) -> View {
         let moments = watch::Sender::new(None);
-        View { store, rules, clock, moments, is_current: AtomicBool::new(false) }
+        let (is_current, successor) = (AtomicBool::new(false), OnceLock::new());
+        View { store, rules, clock, moments, is_current, successor }
     }
 
     /// Whether it has told all that was committed when it began.
@@ -50,6 +53,17 @@ impl View {
     /// Says that it has.
     pub fn set_current(&self) {
         self.is_current.store(true, Ordering::Relaxed);
+    }
+
+    /// The job that is shown instead, if one is.
+    pub fn successor(&self) -> Option<&str> {
+        self.successor.get().map(String::as_str)
+    }
+
+    /// Sends all who wait to the view of another job.
+    pub fn retire(&self, successor: &str) {
+        let _ = self.successor.set(successor.to_owned());
+        self.moments.send_modify(|_| ());
     }
 
     /// How many wait for further moments.

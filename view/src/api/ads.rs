@@ -118,7 +118,7 @@ pub async fn aggregated_count(
         let filter = params.filter(&view)?;
         let known = params.known(&view, &moment)?;
         let minutes = minutes(&mut params, &moment, known)?;
-        let by_minute = params.word("group_by", &[("", false), ("minute", true)])?;
+        let by_minute = params.word("group_by", &[("minute", true)])?.unwrap_or(false);
         params.end(&["from", "to", "filter", "state", "group_by", "as_of"])?;
         if by_minute && minutes.end.0 - minutes.start.0 > MINUTES_MAX {
             let most = format!("group_by=minute takes at most {MINUTES_MAX} minutes, 31 days");
@@ -163,7 +163,7 @@ fn minutes(params: &mut Params, moment: &Moment, known: Known) -> Result<Range<M
     get,
     path = "/v1/ads/popular_ads",
     params(
-        ("count" = Option<String>, Query, description = "How many ads at most, 10 by default", pattern = "^[0-9]+$"),
+        ("count" = Option<String>, Query, description = "How many ads at most, 10 by default", pattern = "^[1-9][0-9]*$"),
         ("window" = Option<String>, Query, description = "Minutes of the window, one of the job's; the shortest by default", pattern = "^[0-9]+$"),
         ("filter" = Option<String>, Query, description = "The filter, 0 by default", pattern = "^[0-9]+$"),
         ("at" = Option<String>, Query, description = "The last minute of the window: milliseconds since 1970, or RFC 3339; the last settled one by default"),
@@ -191,7 +191,8 @@ pub async fn popular_ads(
         let (window, filter) = (params.window(&view)?, params.filter(&view)?);
         let known = params.known(&view, &moment)?;
         let minute = params.time("at")?.map_or(known.unsettled.minus(1), Minute::of);
-        let with_counts = params.word("counts", &[("false", false), ("true", true)])?;
+        let with_counts =
+            params.word("counts", &[("false", false), ("true", true)])?.unwrap_or(false);
         params.end(&["count", "window", "filter", "at", "counts", "state", "as_of"])?;
         kept(&moment, "at", minute)?;
         let lists = Lists { window, filter, minutes: known.of(minute..minute.plus(1)) };

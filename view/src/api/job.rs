@@ -222,7 +222,7 @@ pub fn shown(view: &View, moment: &Moment) -> Status {
 #[utoipa::path(
     get,
     path = "/v1/commits",
-    params(("limit" = Option<String>, Query, description = "Commits at most, all that are remembered by default", pattern = "^[0-9]+$")),
+    params(("limit" = Option<String>, Query, description = "Commits at most, all that are remembered by default", pattern = "^([1-9][0-9]{0,2}|1000)$")),
     responses(
         (status = 200, description = "The last commits, the newest first", body = Commits),
         (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json"),
@@ -248,7 +248,7 @@ pub async fn commits(
     get,
     path = "/v1/rejects",
     params(
-        ("limit" = Option<String>, Query, description = "Rows at most, 100 by default", pattern = "^[0-9]+$"),
+        ("limit" = Option<String>, Query, description = "Rows at most, 100 by default", pattern = "^([1-9][0-9]{0,2}|1000)$"),
         ("before" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9a-f]*$"),
         ("as_of" = Option<String>, Query, description = "An epoch: what was known then")
     ),
@@ -271,7 +271,7 @@ pub async fn rejects(
     get,
     path = "/v1/corrections",
     params(
-        ("limit" = Option<String>, Query, description = "Rows at most, 100 by default", pattern = "^[0-9]+$"),
+        ("limit" = Option<String>, Query, description = "Rows at most, 100 by default", pattern = "^([1-9][0-9]{0,2}|1000)$"),
         ("before" = Option<String>, Query, description = "`next` of the page before", pattern = "^[0-9a-f]*$"),
         ("as_of" = Option<String>, Query, description = "An epoch: what was known then")
     ),

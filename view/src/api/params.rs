@@ -64,11 +64,11 @@ impl Params {
         Some(self.0.swap_remove(at).1)
     }
 
-    /// A parameter that is one of a few words; the first, if it is absent.
-    pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Result<T, Problem> {
-        let Some(text) = self.text(name) else { return Ok(words[0].1) };
+    /// A parameter that is one of a few words.
+    pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Result<Option<T>, Problem> {
+        let Some(text) = self.text(name) else { return Ok(None) };
         let found = words.iter().find(|(word, _)| *word == text);
-        found.map(|(_, value)| *value).ok_or_else(|| {
+        found.map(|(_, value)| Some(*value)).ok_or_else(|| {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             Problem::with(name, format!("{name} is one of {}", words.join(", ")))
         })
@@ -147,7 +147,7 @@ impl Params {
             return Err(Problem::with("as_of", format!("as_of is at most {last}, the last epoch")));
         }
         let unsettled = view.rules.options.first_unsettled(at);
-        let finals = self.word("state", &[("all", false), ("final", true)])?;
+        let finals = self.word("state", &[("all", false), ("final", true)])?.unwrap_or(false);
         Ok(Known { at, unsettled, finals })
     }
 

@@ -47,8 +47,8 @@ struct Stream {
     /// None before the first moment.
     at: Option<Epoch>,
     events: VecDeque<Event>,
-    /// Whether there will be no more: what could not be told is not passed over.
-    has_failed: bool,
+    /// Whether there will be no more: what cannot be told is not passed over.
+    has_ended: bool,
 }
 
 /// What changed of an ad's clicks.
@@ -62,7 +62,7 @@ struct Stream {
         ("Last-Event-ID" = Option<String>, Header, description = "The same, of a client that comes back")
     ),
     responses(
-        (status = 200, description = "Events `counts`, and `gap` if the view keeps no more of what was missed", content_type = "text/event-stream", body = String),
+        (status = 200, description = "Events `counts`; `gap` if the view keeps no more of what was missed; `moved` at the end, if an alias is another job's", content_type = "text/event-stream", body = String),
         (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json")
     )
 )]
@@ -89,7 +89,7 @@ pub async fn counts(
         ("Last-Event-ID" = Option<String>, Header, description = "The same, of a client that comes back")
     ),
     responses(
-        (status = 200, description = "Events `ranks`, and `gap` if the view keeps no more of what was missed", content_type = "text/event-stream", body = String),
+        (status = 200, description = "Events `ranks`; `gap` if the view keeps no more of what was missed; `moved` at the end, if an alias is another job's", content_type = "text/event-stream", body = String),
         (status = 400, description = "A parameter is wrong", body = Problem, content_type = "application/problem+json")
     )
 )]
@@ -136,7 +136,7 @@ fn begin(
     };
     let moments = view.moments();
     let at = last.or(since);
-    let stream = Stream { view, moments, topic, at, events: VecDeque::new(), has_failed: false };
+    let stream = Stream { view, moments, topic, at, events: VecDeque::new(), has_ended: false };
     let events = stream::unfold(stream, |mut stream| async {
         stream.next().await.map(|event| (Ok::<_, Infallible>(event), stream))
     });
@@ -154,8 +154,13 @@ impl Stream {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            if self.has_failed {
+            if self.has_ended {
                 return None;
+            }
+            if let Some(job) = self.view.successor() {
+                self.has_ended = true;
+                let data = serde_json::json!({ "job": job }).to_string();
+                return Some(Event::default().event("moved").data(data));
             }
             let moment = self.moments.borrow_and_update().clone();
             match moment {
@@ -164,7 +169,7 @@ impl Stream {
                         let problem = serde_json::to_string(&problem).expect("it is JSON");
                         let event = Event::default().event("problem").data(problem);
                         self.events.push_back(event);
-                        self.has_failed = true;
+                        self.has_ended = true;
                     }
                     self.at = Some(moment.epoch);
                 }
