@@ -20,7 +20,7 @@ use clicks_dataflows::time::{Epoch, Millis};
 use clicks_dataflows::told::{CountRow, RankRow, RejectRow};
 use clicks_view::api::{Site, Token, router};
 use clicks_view::view::{Follower, sha256};
-use clicks_view::{Rules, Serving, Store, View};
+use clicks_view::{Rules, Serving, Store, Tls, View};
 use serde::Deserialize;
 
 use crate::config::Config;
@@ -240,8 +240,12 @@ pub fn open_store(place: &Path) -> Result<Arc<Store>, Failure> {
 /// # Errors
 ///
 /// When there are no threads to be had.
-pub fn serve(listener: TcpListener, site: &Site, token: Option<Token>) -> Result<Serving, Failure> {
-    let serving = clicks_view::serve(listener, router(site.clone(), token));
+pub fn serve(
+    listener: TcpListener,
+    site: &Site,
+    (token, tls): (Option<Token>, Option<Tls>),
+) -> Result<Serving, Failure> {
+    let serving = clicks_view::serve(listener, router(site.clone(), token), tls);
     serving.attempt(|| "cannot start to serve".to_owned())
 }
 

@@ -37,6 +37,14 @@ pub struct Serve {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
+    /// Speak TLS: a file (PEM) with the certificate, and those that lead to a known one
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
     /// Serve whoever reaches another address than a loopback one, without a token
     #[arg(long, conflicts_with = "token_file")]
     pub public: bool,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clicks_view::api::{Site, Token};
-use clicks_view::{Serving, Store};
+use clicks_view::{Serving, Store, Tls};
 
 use crate::alias;
 use crate::cli::{Serve, StorePlace};
@@ -27,7 +27,8 @@ const TOKEN_BYTES_MIN: usize = 16;
 ///
 /// When there is no such job, its logs cannot be read, or the store or the address cannot be had.
 pub fn serve(args: &Serve) -> Result<ExitCode, Failure> {
-    let token = token(args)?;
+    let (token, tls) = (token(args)?, tls(args)?);
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let stop = stop_flag()?;
     let jobs = results::jobs(&args.results, &args.reach, &stop)?;
     let mut found = find(&*jobs, args.job.as_deref())?;
@@ -53,8 +54,9 @@ pub fn serve(args: &Serve) -> Result<ExitCode, Failure> {
             site.show(Arc::clone(&following.view));
         } else if let Some(listener) = listener.take() {
             let site = Site::new(Arc::clone(&following.view));
-            let serving = begin(listener, &site, token.clone())?;
-            log::say(&format!("job {} is served at http://{}", found.job, serving.address));
+            let serving = begin(listener, &site, (token.clone(), tls.clone()))?;
+            let address = serving.address;
+            log::say(&format!("job {} is served at {scheme}://{address}", found.job));
             served = Some((site, serving));
         }
         let Some(job) = following.follow(&stop, &|| moved(&*jobs, &found))? else { break };
@@ -107,6 +109,15 @@ fn token(args: &Serve) -> Result<Option<Token>, Failure> {
         )));
     }
     Ok(Some(Token::new(token)))
+}
+
+/// What makes connections those of TLS, if it is asked for.
+fn tls(args: &Serve) -> Result<Option<Tls>, Failure> {
+    let Some((certificate, key)) = args.tls_cert.as_ref().zip(args.tls_key.as_ref()) else {
+        return Ok(None);
+    };
+    let tls = Tls::read(certificate, key).attempt(|| "cannot speak TLS".to_owned());
+    tls.map(Some).map_err(Failure::as_refused)
 }
 
 /// What the settings call the filters; nothing depends on it.

@@ -68,7 +68,7 @@ impl Served {
         let Some(mut following) = Following::begin(&job, files.open(&job)?, &keeping)? else {
             return Ok(());
         };
-        let _serving = serve(listener, &Site::new(Arc::clone(&following.view)), None)?;
+        let _serving = serve(listener, &Site::new(Arc::clone(&following.view)), (None, None))?;
         following.follow(&stop, &|| None).map(drop)
     }
 }

@@ -93,6 +93,46 @@ fn days_that_are_too_old_are_let_go_and_said_to_be() {
     server.running.terminate();
 }
 
+#[test]
+fn over_tls_nobody_in_between_reads_along() {
+    let place = Place::new();
+    place.append("in/a.jsonl", click("ad1", "12:00:00") + &click("ad1", "12:00:01"));
+    place.succeed("run --input in --output out --job ads");
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    place.append("cert.pem", made.cert.pem());
+    place.append("key.pem", made.signing_key.serialize_pem());
+    place.append("none.pem", "");
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    place.append("other.pem", other.signing_key.serialize_pem());
+    let refused = |files: &str| place.run(&format!("serve out {files}")).with(2);
+    refused("--tls-cert cert.pem").naming(&["--tls-key"]);
+    refused("--tls-cert none.pem --tls-key key.pem").naming(&["none.pem holds no certificate"]);
+    refused("--tls-cert cert.pem --tls-key cert.pem").naming(&["cannot read cert.pem"]);
+    refused("--tls-cert cert.pem --tls-key other.pem").naming(&["do not serve"]);
+
+    let running =
+        place.start("serve out --listen 127.0.0.1:0 --tls-cert cert.pem --tls-key key.pem");
+    let port = wait_for("a server", || {
+        let said = running.stderr();
+        let (_, port) = said.trim_end().split_once("https://127.0.0.1:")?;
+        Some(port.to_owned())
+    });
+    // Only by the certificate that is known, and not in plain text.
+    let ask = |url: &str, known: &str| {
+        let script = "import ssl, sys, urllib.request as u\n\
+            print(u.urlopen(sys.argv[1], context=ssl.create_default_context(cafile=sys.argv[2] or \
+            None)).read().decode())";
+        let mut python = Command::new("python3");
+        python.current_dir(place.path("")).args(["-c", script, url, known]).output().unwrap()
+    };
+    let livez = format!("https://localhost:{port}/livez");
+    let known = ask(&livez, "cert.pem");
+    assert_eq!(String::from_utf8_lossy(&known.stdout), "ok\n\n");
+    assert!(String::from_utf8_lossy(&ask(&livez, "").stderr).contains("CERTIFICATE_VERIFY_FAILED"));
+    assert!(!ask(&livez.replace("https", "http"), "").status.success());
+    running.terminate();
+}
+
 /// Every route as its contract says, but for streams, which do not end.
 #[test]
 fn the_contract_is_kept() {

@@ -18,9 +18,11 @@ pub mod list;
 pub mod moment;
 pub mod server;
 pub mod store;
+mod tls;
 pub mod view;
 
 pub use moment::{Moment, Rules};
 pub use server::{Serving, serve};
 pub use store::{Store, StoreError};
+pub use tls::{Tls, TlsError};
 pub use view::View;

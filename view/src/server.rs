@@ -8,8 +8,12 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::tls::Tls;
 
 /// How long a client may take to say what it wants.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -30,12 +34,12 @@ pub struct Serving {
     runtime: Option<Runtime>,
 }
 
-/// Serves `routes` at `listener`, on threads of its own.
+/// Serves `routes` at `listener`, by TLS if there is one, on threads of its own.
 ///
 /// # Errors
 ///
 /// When there are no threads to be had.
-pub fn serve(listener: TcpListener, routes: Router) -> io::Result<Serving> {
+pub fn serve(listener: TcpListener, routes: Router, tls: Option<Tls>) -> io::Result<Serving> {
     let address = listener.local_addr()?;
     listener.set_nonblocking(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -47,7 +51,7 @@ pub fn serve(listener: TcpListener, routes: Router) -> io::Result<Serving> {
         let _entered = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
     };
-    runtime.spawn(accept(listener, routes));
+    runtime.spawn(accept(listener, routes, tls));
     Ok(Serving { address, runtime: Some(runtime) })
 }
 
@@ -60,7 +64,7 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: tokio::net::TcpListener, routes: Router) {
+async fn accept(listener: tokio::net::TcpListener, routes: Router, tls: Option<Tls>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.expect("it is never closed");
@@ -74,17 +78,29 @@ async fn accept(listener: tokio::net::TcpListener, routes: Router) {
         };
         // Events go out at once.
         let _ = socket.set_nodelay(true);
-        let routes = TowerToHyperService::new(routes.clone());
+        let (routes, tls) = (routes.clone(), tls.clone());
         tokio::spawn(async move {
-            let served = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS_WITHIN)
-                .max_buf_size(HEAD_BYTES_MAX)
-                .serve_connection(TokioIo::new(socket), routes)
-                .await;
-            // A client that leaves or speaks nonsense is its own affair.
-            drop(served);
+            match tls {
+                None => answer(socket, routes).await,
+                Some(tls) => {
+                    if let Ok(Ok(socket)) = timeout(HEADERS_WITHIN, tls.accept(socket)).await {
+                        answer(socket, routes).await;
+                    }
+                }
+            }
             drop(place);
         });
     }
+}
+
+/// Answers all that is asked over a connection.
+async fn answer(socket: impl AsyncRead + AsyncWrite + Unpin, routes: Router) {
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(routes))
+        .await;
+    // A client that leaves or speaks nonsense is its own affair.
+    drop(served);
 }
