@@ -22,7 +22,8 @@ pub fn reconcile(args: &Reconcile) -> Result<ExitCode, Failure> {
         .attempt(|| format!("--spill {}: it takes no files", directory.display()))
         .map_err(Failure::as_refused)?;
     let bytes = usize::try_from(args.memory).unwrap_or(usize::MAX);
-    let results = jobs(&args.results, &args.reach, &Arc::default())?;
+    let stop = Arc::default();
+    let results = jobs(&args.results, &args.reach, &stop)?;
     let asked = Reconciling {
         results: &*results,
         job: args.job.as_deref(),
@@ -33,6 +34,7 @@ pub fn reconcile(args: &Reconcile) -> Result<ExitCode, Failure> {
         top: args.top,
         room: Room { bytes, directory },
         curve: args.curve,
+        stop: &stop,
     };
     compare(&asked, &mut std::io::stdout().lock())?;
     Ok(ExitCode::SUCCESS)
