@@ -7,6 +7,8 @@
 //!
 //! None of the graph's stages takes part. What is held beside the room that is given: the name of
 //! each ad once, the ledger's marks, and what `replay`'s recount says of itself.
+//!
+//! Once over a range of minutes, or continuously: hour after hour of a job that runs.
 
 use std::io::Write;
 use std::ops::Range;
@@ -22,11 +24,16 @@ use crate::raw::RawLog;
 use crate::verify::Faults;
 
 mod compare;
+mod continuous;
 mod curve;
+mod follow;
+mod hours;
+mod lag;
 mod span;
 mod told;
 mod verdict;
 
+pub use continuous::continuously;
 use span::Span;
 use verdict::{Job, Verdict};
 
