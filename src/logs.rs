@@ -133,6 +133,24 @@ pub trait Logs {
     /// When the log cannot be read.
     fn skip(&mut self, log: RowLog, commit: &Commit) -> Result<(), Failure>;
 
+    /// Where rows of the next commit begin, by partition; nothing where commits say it.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    fn begins(&mut self, _: RowLog) -> Result<Vec<u64>, Failure> {
+        Ok(Vec::new())
+    }
+
+    /// Goes on after the rows of `commit`, where others begin at `begins`.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    fn go_on(&mut self, log: RowLog, commit: &Commit, _begins: &[u64]) -> Result<(), Failure> {
+        self.skip(log, commit)
+    }
+
     /// The rows of the next commit, as far as they are there.
     ///
     /// # Errors

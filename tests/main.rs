@@ -59,6 +59,8 @@ mod odd_records;
 mod archived;
 // What was told is held against the raw log, in bounded memory.
 mod reconciled;
+// The same hour after hour, for as long as the job runs.
+mod continuously_reconciled;
 // A topic's past, told again: by times, by offsets, by marks.
 mod replays;
 // Several processes over topics.

@@ -28,7 +28,7 @@ fn archive(place: &Place, flags: &str) {
 }
 
 /// Changes rows of `counts`, and forges the ledger so that lengths, digests and hashes are right.
-fn forge(place: &Place, change: impl FnOnce(&mut Vec<Vec<CountRow>>)) {
+pub fn forge(place: &Place, change: impl FnOnce(&mut Vec<Vec<CountRow>>)) {
     let text = |log: &str| String::from_utf8(place.bytes(&format!("out/ads.{log}.jsonl"))).unwrap();
     let [counts, ranks, rejects] = ["counts", "ranks", "rejects"].map(text);
     let mut commits = place.commits("ads");

@@ -140,11 +140,16 @@ pub struct Reconcile {
     #[arg(long, value_name = "NAME")]
     pub topic: Vec<String>,
 
-    /// Compare from the minute of this time on
+    /// Go on with each hour of a running job: when it has settled, and when no click of it can come
+    /// any more. Begins with the newest that has settled; ends with the job
+    #[arg(long)]
+    pub continuous: bool,
+
+    /// Compare from the minute of this time on; with `--continuous` from its hour on
     #[arg(long, value_name = "TIME")]
     pub from: Option<Time>,
 
-    /// Compare the minutes that begin before this time
+    /// Compare the minutes that begin before this time; with `--continuous` whole hours
     #[arg(long, value_name = "TIME")]
     pub until: Option<Time>,
 

@@ -8,8 +8,9 @@ use clicks_replay::unlinked::unlinked;
 
 use crate::cli::Reconcile;
 use crate::commands::results::jobs;
+use crate::commands::stop_flag;
 use crate::failure::{Attempt, Failure};
-use crate::reconcile::{Reconciling, reconcile as compare};
+use crate::reconcile::{Reconciling, continuously, reconcile as compare};
 
 /// Recounts the raw log, and compares.
 ///
@@ -22,7 +23,14 @@ pub fn reconcile(args: &Reconcile) -> Result<ExitCode, Failure> {
         .attempt(|| format!("--spill {}: it takes no files", directory.display()))
         .map_err(Failure::as_refused)?;
     let bytes = usize::try_from(args.memory).unwrap_or(usize::MAX);
-    let results = jobs(&args.results, &args.reach, &Arc::default())?;
+    if args.curve && args.continuous {
+        return Err(Failure::refused(
+            "--curve: it is of all clicks of a range, and an hour that has settled has not seen its \
+             late ones; ask for it with --from and --until, without --continuous",
+        ));
+    }
+    let stop = if args.continuous { stop_flag()? } else { Arc::default() };
+    let results = jobs(&args.results, &args.reach, &stop)?;
     let asked = Reconciling {
         results: &*results,
         job: args.job.as_deref(),
@@ -33,7 +41,9 @@ pub fn reconcile(args: &Reconcile) -> Result<ExitCode, Failure> {
         top: args.top,
         room: Room { bytes, directory },
         curve: args.curve,
+        stop: &stop,
     };
-    compare(&asked, &mut std::io::stdout().lock())?;
+    let out = &mut std::io::stdout().lock();
+    if args.continuous { continuously(&asked, out) } else { compare(&asked, out) }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -116,6 +116,11 @@ impl Committed {
         &self.place
     }
 
+    /// Where the next record lies, or may lie.
+    pub fn next_offset(&self) -> u64 {
+        self.waiting.front().map_or(self.next, |record| record.offset)
+    }
+
     /// Up to where it is read.
     pub fn end(&self) -> u64 {
         self.end

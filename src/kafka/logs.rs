@@ -215,6 +215,17 @@ impl Logs for LogTopics<'_> {
         Ok(())
     }
 
+    fn begins(&mut self, log: RowLog) -> Result<Vec<u64>, Failure> {
+        Ok(self.merged(log)?.begins())
+    }
+
+    fn go_on(&mut self, log: RowLog, commit: &Commit, begins: &[u64]) -> Result<(), Failure> {
+        let begins = begins.iter().copied().chain(std::iter::repeat(0));
+        let from = self.places(log)?.into_iter().zip(begins).collect();
+        self.open(log, &from)?.skip(commit.epoch.0);
+        Ok(())
+    }
+
     fn rows(&mut self, log: RowLog, commit: &Commit) -> Result<Rows<'_>, Failure> {
         let (epoch, owed, seen) = (commit.epoch.0, log.stated(commit), self.seen);
         let mut asked = Asked { commit: commit.commit, epoch, owed, seen };

@@ -93,7 +93,7 @@ impl Merged {
         let open = |(place, next): (&Place, &u64)| {
             let low = lows[place];
             let records = Committed::open(consumer, place.clone(), low.max(*next), low)?;
-            Ok(Partition { records, head: None, is_cut: low > 0, first: None, epoch: 0 })
+            Ok(Partition { records, head: None, is_cut: low > *next, first: None, epoch: 0 })
         };
         let partitions: Result<Vec<Partition>, Failure> = from.iter().map(open).collect();
         Ok(Merged {
@@ -140,6 +140,15 @@ impl Merged {
                 return Ok(Some(head.row));
             }
         }
+    }
+
+    /// Where the next row of each partition lies, or may lie.
+    pub fn begins(&self) -> Vec<u64> {
+        let begin = |partition: &Partition| match &partition.head {
+            Some(head) => head.offset,
+            None => partition.records.next_offset(),
+        };
+        self.partitions.iter().map(begin).collect()
     }
 
     /// Whether rows of epochs after `after` may have been deleted.

@@ -29,17 +29,39 @@ use crate::verify::standing::Standing;
 
 /// The commits that matter.
 pub struct Span {
+    /// The minutes that are compared.
+    pub minutes: Range<Minute>,
     /// Where the job stood when reading begins; none if that is at its start.
     pub after: Option<Stands>,
     /// Where it stood when reading ends.
     pub until: Standing,
     /// The last commit whose rows are compared.
     pub last: Standing,
+    /// Where its rows lie.
+    pub rows: RowSpan,
     /// Whether the job has later commits.
     pub is_cut: bool,
 }
 
+/// Which rows of `counts` are read.
+pub struct RowSpan {
+    /// Those that follow; all of them if that is none.
+    pub after: Option<RowBegin>,
+    /// Up to those of this commit, which states how many they are together.
+    pub last: Commit,
+}
+
+/// Where rows of `counts` begin that follow a commit.
+#[derive(Clone)]
+pub struct RowBegin {
+    /// The commit.
+    pub commit: Commit,
+    /// Where they begin in the partitions of a topic.
+    pub offsets: Vec<u64>,
+}
+
 /// Where a job stood.
+#[derive(Clone)]
 pub struct Stands {
     /// Up to which everything was told.
     pub epoch: Epoch,
@@ -65,11 +87,10 @@ impl Span {
         asked: &Reconciling<'_>,
         job: &str,
         raw: &RawLog,
-        (options, minutes): (&Options, &Range<Minute>),
+        (options, minutes): (&Options, Range<Minute>),
     ) -> Result<Span, Failure> {
         let mut numbers = Numbers::default();
         let mut uncovered = None;
-        let mut reach: Millis = 0;
         walk(asked, job, |commit, standing| {
             uncovered =
                 standing.positions.values().find(|position| !covers(raw, position)).cloned();
@@ -77,12 +98,10 @@ impl Span {
                 return false;
             }
             numbers.last = commit.commit;
-            let clock = greatest_clock(standing);
-            reach = commit.reach.map_or(0, |reach| reach.0);
-            if clock.saturating_add(options.ahead_max_ms).max(reach) < minutes.start.start() {
+            if reach(commit, standing, options) < minutes.start.start() {
                 numbers.after = commit.commit;
             }
-            let end = minutes.end.start();
+            let (clock, end) = (greatest_clock(standing), minutes.end.start());
             if numbers.until.is_none() && end.saturating_add(options.horizon_ms) <= clock {
                 numbers.until = Some(commit.commit);
             }
@@ -93,7 +112,9 @@ impl Span {
         }
         let until_number = numbers.until.unwrap_or(numbers.last);
         let (mut after, mut until, mut last) = (None, None, None);
+        let mut counts = 0;
         walk(asked, job, |commit, standing| {
+            counts += commit.counts;
             if commit.commit == numbers.after {
                 after = Some(Stands::of(standing));
             }
@@ -101,19 +122,21 @@ impl Span {
                 until = Some(standing.clone());
             }
             if commit.commit == numbers.last {
-                last = Some(standing.clone());
+                last = Some((standing.clone(), Commit { counts, ..commit.clone() }));
             }
             commit.commit < numbers.last
         })?;
-        let (Some(until), Some(last)) = (until, last) else {
+        let (Some(until), Some((last, commit))) = (until, last) else {
             return Err(Failure::refused(format!("job {job} has no commits yet")));
         };
-        Ok(Span { after, until, last, is_cut: uncovered.is_some() })
+        let rows = RowSpan { after: None, last: commit };
+        Ok(Span { minutes, after, until, last, rows, is_cut: uncovered.is_some() })
     }
 }
 
 impl Stands {
-    fn of(standing: &Standing) -> Stands {
+    /// What matters of `standing`.
+    pub fn of(standing: &Standing) -> Stands {
         let stands = |position: &Position| (position.offset, position.own_clock());
         let positions = standing.positions.iter();
         Stands {
@@ -124,7 +147,7 @@ impl Stands {
 }
 
 /// Goes through the commits as long as `go_on` says so after one; the ledger must be right.
-fn walk(
+pub fn walk(
     asked: &Reconciling<'_>,
     job: &str,
     mut go_on: impl FnMut(&Commit, &Standing) -> bool,
@@ -144,12 +167,19 @@ fn walk(
     Ok(())
 }
 
-fn greatest_clock(standing: &Standing) -> Millis {
+/// The greatest time at which a click may have happened that was read up to `commit`.
+pub fn reach(commit: &Commit, standing: &Standing, options: &Options) -> Millis {
+    let reach = commit.reach.map_or(0, |reach| reach.0);
+    greatest_clock(standing).saturating_add(options.ahead_max_ms).max(reach)
+}
+
+/// The greatest clock of any partition.
+pub fn greatest_clock(standing: &Standing) -> Millis {
     standing.positions.values().map(|position| position.clock.0).max().unwrap_or(0)
 }
 
 /// Whether the raw log has all that lies before `position`.
-fn covers(raw: &RawLog, position: &Position) -> bool {
+pub fn covers(raw: &RawLog, position: &Position) -> bool {
     let kept = raw.partitions().get(&position.name());
     position.offset <= kept.map_or(0, |kept| kept.end())
 }
@@ -161,15 +191,18 @@ fn say_cut(
     (raw, position): (&RawLog, &Position),
     last: u64,
 ) -> Result<(), Failure> {
-    let name = position.name();
-    let end = raw.partitions().get(&name).map_or(0, |kept| kept.end());
-    let ends = format!(
-        "{}: {name} ends at offset {end}, but job {job} has read up to {}",
-        asked.raw, position.offset,
-    );
+    let ends = ends(asked, job, (raw, position));
     if last == 0 {
         return Err(Failure::refused(format!("{ends}: no commit of it can be reconciled")));
     }
     log::say(&format!("{ends}: reconciled up to commit {last}"));
     Ok(())
+}
+
+/// Says where the raw log ends, and up to which `position` the job has read.
+pub fn ends(asked: &Reconciling<'_>, job: &str, (raw, position): (&RawLog, &Position)) -> String {
+    let name = position.name();
+    let end = raw.partitions().get(&name).map_or(0, |kept| kept.end());
+    let read = position.offset;
+    format!("{}: {name} ends at offset {end}, but job {job} has read up to {read}", asked.raw)
 }

@@ -1,6 +1,8 @@
 //! The ledger, line by line: whether each follows from the one before.
 
-use clicks_dataflows::ledger::{Commit, Opening};
+use std::collections::BTreeMap;
+
+use clicks_dataflows::ledger::{Commit, Mark, Opening};
 use clicks_dataflows::time::{Epoch, Millis};
 
 use super::Faults;
@@ -145,6 +147,14 @@ impl Chain {
     /// Where the job stands after the commits so far.
     pub fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// Forgets marks of records before `offsets`, by the numbers of partitions.
+    pub fn forget_marks(&mut self, offsets: &BTreeMap<u32, u64>) {
+        let offset = |partition: &u32| offsets.get(partition).copied().unwrap_or(0);
+        let is_kept =
+            |(partition, mark): &(u32, Mark)| mark.is_begin() || mark.offset >= offset(partition);
+        self.standing.marks.retain(is_kept);
     }
 
     /// Checks number and hash; whether commits are missing before this one.

@@ -226,15 +226,20 @@ impl TopicJob {
         self.commits_of(&self.name)
     }
 
-    fn commits_of(&self, job: &str) -> Vec<Commit> {
+    /// Where its topics are.
+    pub fn cluster(&self) -> Cluster {
         let kafka = Kafka {
             brokers: self.input.brokers.clone(),
             properties: BTreeMap::new(),
             consumer: BTreeMap::new(),
             producer: BTreeMap::new(),
         };
-        let cluster = Cluster::new(&kafka).unwrap();
-        let results = ResultTopics { cluster, job: job.to_owned(), inputs: Vec::new() };
+        Cluster::new(&kafka).unwrap()
+    }
+
+    fn commits_of(&self, job: &str) -> Vec<Commit> {
+        let (cluster, job) = (self.cluster(), job.to_owned());
+        let results = ResultTopics { cluster, job, inputs: Vec::new() };
         let lines = results.ledger().unwrap().skip(1);
         lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
     }
