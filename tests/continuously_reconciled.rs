@@ -1,4 +1,4 @@
-//! Hour after hour of a running job is held against the raw log, whatever is found and however late.
+//! Hour after hour of a running job is held against the raw log, whatever is found and when.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Hour after hour of a job that runs: each is reconciled when it has settled, and when it is closed.
+//! Hour after hour of a job that runs: each is reconciled when it has settled, and when closed.
 //!
 //! ```text
 //! ledger ── the next commit ─▶ hours that are due ── raw log covers them? ─▶ verdict

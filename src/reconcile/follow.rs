@@ -123,7 +123,7 @@ impl<'a> Following<'a> {
         Ok(Some(Read { strays }))
     }
 
-    /// Passes over the rows of `commit`: in topics they are read, as nothing else says where they end.
+    /// Passes over the rows of `commit`: in topics they are read, as nothing else says their end.
     fn pass_rows(&mut self, commit: &Commit) -> Result<(), Failure> {
         if self.logs.has_lengths() {
             return self.logs.skip(RowLog::Counts, commit);

@@ -7,8 +7,8 @@
 //!               └ all its minutes have settled: due as settled
 //! ```
 //!
-//! An hour that is due both ways at one commit is due as closed. The commit that ends the job closes
-//! what is left, the last hour together with what lies beyond it.
+//! An hour that is due both ways at one commit is due as closed. The commit that ends the job
+//! closes what is left, the last hour together with what lies beyond it.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -85,7 +85,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Compares what was told of the minutes of `span` with `raw`, and prints what differs to `out`.
+    /// Compares what was told of the minutes of `span` with `raw`; prints what differs to `out`.
     ///
     /// # Errors
     ///
