@@ -13,6 +13,7 @@ pub mod run;
 pub mod s3;
 pub mod script;
 pub mod scripts;
+pub mod server;
 pub mod told;
 
 /// So many random cases, unless `PROPTEST_CASES` says otherwise; a seed that failed is printed and
