@@ -1,6 +1,7 @@
 //! Scripts of clicks, the oracle, a disk that forgets, and running the real thing over them.
 
 pub mod binary;
+pub mod browser;
 pub mod dice;
 pub mod disk;
 pub mod in_step;

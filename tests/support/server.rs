@@ -16,13 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server at work.
 pub struct Server {
     pub running: Running,
-    address: String,
+    /// Host and port.
+    pub address: String,
 }
 
 impl Server {
     /// Starts it on a free port, and waits until it has read all that is committed.
     pub fn start(place: &Place, rest: &str) -> Server {
-        let running = place.start(&format!("serve out --listen 127.0.0.1:0 {rest}"));
+        Server::start_at(place, "127.0.0.1:0", rest)
+    }
+
+    /// The same at an address.
+    pub fn start_at(place: &Place, address: &str, rest: &str) -> Server {
+        let running = place.start(&format!("serve out --listen {address} {rest}"));
         let address = wait_for("a server", || {
             let said = running.stderr();
             let (_, address) = said.lines().find_map(|line| line.split_once("at http://"))?;
