@@ -28,7 +28,8 @@ demo: build
 
 # Everything that CI runs.
 test:
-	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3 valgrind
+	@scripts/need.sh cc c++ make cargo cargo-fmt cargo-clippy java mvn kcat python3 \
+		valgrind chromium chromedriver font
 	@scripts/kafka.sh jars >/dev/null
 	@scripts/s3.sh jars >/dev/null
 	cargo fmt --all --check

@@ -49,6 +49,14 @@ packages() {
         python3:pacman) echo python ;;
         pkg-config:dnf) echo pkgconf-pkg-config ;;
         pkg-config:apk | pkg-config:pacman) echo pkgconf ;;
+        chromedriver:apt-get) echo chromium-driver ;;
+        chromedriver:apk) echo chromium-chromedriver ;;
+        chromedriver:pacman) echo chromium ;;
+        font:apt-get) echo fonts-dejavu-core ;;
+        font:dnf) echo dejavu-sans-fonts ;;
+        font:apk) echo font-dejavu ;;
+        font:pacman) echo ttf-dejavu ;;
+        font:zypper) echo dejavu-fonts ;;
         *) echo "$1" ;;
     esac
 }
@@ -84,9 +92,14 @@ need_component() {
 
 # Whether tool $1 is there, whole, and not too old.
 has_tool() {
-    has "$1" || return 1
+    [ "$1" = font ] || has "$1" || return 1
     case "$1" in
         java) is_new_java ;;
+        # No program, but a browser without any shows no text.
+        font)
+            find -L /usr/share/fonts /usr/local/share/fonts -name '*.[ot]tf' 2>/dev/null \
+                | grep -q .
+            ;;
         # What makes environments is in a package of its own on Debian.
         python3)
             python3 -c 'import ensurepip, venv, sys; assert sys.version_info >= (3, 10)' \

@@ -73,6 +73,8 @@ mod compared;
 mod promoted;
 // Whoever asks over HTTP is answered what was told, as of any epoch.
 mod served;
+// A browser shows what the logs say, as it is told, and runs nothing that strangers wrote.
+mod dashboard;
 // A topic is generated with the very records of a directory.
 mod generated;
 // Other clients read what is committed, nothing else, and can check it.

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use super::binary::{Server, events};
+use super::binary::events;
 use crate::support::binary::{Place, click, wait_for};
 use crate::support::kafka::{TopicJob, clicks, lively};
 use crate::support::python::python_with;
+use crate::support::server::Server;
 
 /// What tries every route with whatever the contract allows, and with what it does not.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
@@ -19,7 +20,7 @@ fn an_alias_that_moves_takes_the_server_and_its_streams_along() {
         place.succeed(&format!("run --input {job} --output out --job {job}"));
     }
     place.succeed("promote out ads --as live");
-    let server = Server::of(&place, "out --job live --store embedded:store");
+    let server = Server::start(&place, "--job live --store embedded:store");
     let job = || server.json("/v1/status")["job"].as_str().unwrap().to_owned();
     assert_eq!(job(), "ads");
     for (other, ad) in [("ads-2", "two"), ("ads", "one")] {
@@ -40,7 +41,10 @@ fn what_is_committed_to_topics_is_served_and_gone_on_with() {
     job.append(0, clicks(1, &["12:00:01", "12:00:02", "12:00:03"]));
     let running = job.start();
     job.wait_for_all();
-    let serve = format!("kafka: --job {} -b {} --store embedded:store", job.name, job.brokers);
+    let serve = format!(
+        "kafka: --job {} -b {} --store embedded:store --listen 127.0.0.1:0",
+        job.name, job.brokers
+    );
     let count = "/v1/ads/ad001/aggregated_count?from=2026-01-01T12:00:00Z&to=2026-01-01T13:00:00Z";
     let server = Server::of(job.place(), &serve);
     assert_eq!(server.json(count)["count"], 3);
@@ -74,7 +78,7 @@ fn days_that_are_too_old_are_let_go_and_said_to_be() {
     };
     place.append("in/a.jsonl", (1..=5).map(of_day).collect::<String>() + "broken\n");
     place.succeed("run --input in --output out --job ads");
-    let server = Server::of(&place, "out --keep 2d");
+    let server = Server::start(&place, "--keep 2d");
     let count = |from: u32| {
         let path = "/v1/ads/ad1/aggregated_count?to=2026-01-06T00:00:00Z&from=2026-01";
         server.json(&format!("{path}-{from:02}T00:00:00Z"))
@@ -140,7 +144,7 @@ fn the_contract_is_kept() {
     let clicks = ["12:00:00", "12:00:01", "12:02:00"].map(|time| click("ad1", time)).concat();
     place.append("in/a.jsonl", clicks + "broken\n");
     place.succeed("run --input in --output out --job ads");
-    let server = Server::of(&place, "out");
+    let server = Server::start(&place, "");
     // What is wrong may also be how two parameters go together, which a contract cannot say.
     place.append(
         "schemathesis.toml",

@@ -1,6 +1,7 @@
 //! Scripts of clicks, the oracle, a disk that forgets, and running the real thing over them.
 
 pub mod binary;
+pub mod browser;
 pub mod dice;
 pub mod disk;
 pub mod in_step;
@@ -13,6 +14,7 @@ pub mod run;
 pub mod s3;
 pub mod script;
 pub mod scripts;
+pub mod server;
 pub mod told;
 
 /// So many random cases, unless `PROPTEST_CASES` says otherwise; a seed that failed is printed and
