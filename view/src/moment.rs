@@ -71,9 +71,14 @@ impl Moment {
         options.first_unsettled(self.epoch).minus(1)
     }
 
-    /// The newest minute that has begun: the one of the greatest event time that it may hold.
-    pub fn newest(&self) -> Minute {
-        Minute::of(self.epoch.saturating_sub(1))
+    /// The newest minute that has begun: that of the greatest clock, or of a click that waits to move
+    /// one, unless it is far beyond.
+    pub fn newest(&self, jump_max_ms: Millis) -> Minute {
+        let reached = self.positions.values().map(|at| {
+            let waits = at.jump.filter(|jump| jump.0 <= at.clock.0 + jump_max_ms);
+            waits.map_or(at.clock.0, |jump| jump.0.max(at.clock.0))
+        });
+        Minute::of(reached.max().unwrap_or_default().max(self.epoch.saturating_sub(1)))
     }
 }
 
@@ -140,5 +145,33 @@ impl Changes {
         self.epochs = epochs;
         self.counts
             .sort_by(|one, other| (&one.ad_id.0, one.filter).cmp(&(&other.ad_id.0, other.filter)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clicks_dataflows::time::{MINUTE_MS, Time};
+
+    use super::*;
+
+    /// The newest minute where a partition has this clock, and a click waits at `jump`.
+    fn newest(clock: Millis, jump: Option<Millis>, epoch: Epoch) -> u32 {
+        let name = Name::Partition { log: None, partition: 0 };
+        let at = Position {
+            clock: Time(clock),
+            jump: jump.map(Time),
+            ..Position::new(0, name.clone(), 0)
+        };
+        let moment = Moment { epoch, positions: [(name, at)].into(), ..Moment::default() };
+        moment.newest(5 * MINUTE_MS).0
+    }
+
+    #[test]
+    fn a_minute_has_begun_with_the_click_that_is_about_to_move_the_clock() {
+        let minute = |minute: u64| minute * MINUTE_MS;
+        assert_eq!(newest(minute(7) + 1, None, minute(7) + 100), 7);
+        assert_eq!(newest(minute(7) + 1, Some(minute(8)), minute(7) + 100), 8);
+        assert_eq!(newest(minute(7) + 1, Some(minute(90)), minute(7) + 100), 7, "far beyond");
+        assert_eq!(newest(0, None, minute(9)), 8, "the epoch is closed, and nothing is after it");
     }
 }

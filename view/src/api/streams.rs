@@ -240,7 +240,8 @@ impl Stream {
         if let Some(rows) = held {
             return Ok(rows.cloned().collect());
         }
-        let (view, newest) = (Arc::clone(&self.view), moment.newest());
+        let (view, newest) =
+            (Arc::clone(&self.view), moment.newest(self.view.rules.options.jump_max_ms));
         ask(move || match at {
             Some(at) => {
                 let minutes = view.first_changed(at)..Minute(u32::MAX);
