@@ -18,6 +18,7 @@ mod job;
 mod page;
 mod params;
 mod problem;
+mod rows;
 mod streams;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -80,8 +81,8 @@ pub fn router(site: Site, token: Option<Token>) -> Router {
         .route("/v1/filters", get(job::filters))
         .route("/v1/status", get(job::status))
         .route("/v1/commits", get(job::commits))
-        .route("/v1/rejects", get(job::rejects))
-        .route("/v1/corrections", get(job::corrections))
+        .route("/v1/rejects", get(rows::rejects))
+        .route("/v1/corrections", get(rows::corrections))
         .route("/v1/stream/counts", get(streams::counts))
         .route("/v1/stream/ranks", get(streams::ranks))
         .route("/v1/stream/status", get(streams::status))

@@ -4,7 +4,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{ads, health, job, streams};
+use super::{ads, health, job, rows, streams};
 
 /// All routes, but for the page.
 #[derive(OpenApi)]
@@ -21,8 +21,8 @@ use super::{ads, health, job, streams};
         job::filters,
         job::status,
         job::commits,
-        job::rejects,
-        job::corrections,
+        rows::rejects,
+        rows::corrections,
         streams::counts,
         streams::ranks,
         streams::status,
