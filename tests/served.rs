@@ -25,6 +25,7 @@ use crate::support::scripts::scripts;
 use crate::support::told::{self, Logs};
 
 mod binary;
+mod crowd;
 mod followed;
 
 const MINUTE_MS: u64 = 60_000;

@@ -120,6 +120,8 @@ impl Follower {
                 .damaged(format!("a view of another ledger than that of job {}", view.rules.job)));
         }
         let from = standing.map_or(Minute(0), |standing| standing.from);
+        // It may have been left before all was let go.
+        view.store.forget_before(from)?;
         let batch = view.store.batch();
         let changes = Changes::default();
         Ok(Follower { view, keep_ms, moment: None, from, batch, changes })
@@ -203,25 +205,22 @@ impl Follower {
         self.changes.close((before, commit.epoch.0));
         let number = commit.commit;
         self.pass(commit);
-        self.forget()?;
+        let old = self.raise_from();
         let (opening, line) = (self.view.rules.opening.clone(), sha256(line));
         let standing = Standing { format: FORMAT, opening, commit: number, line, from: self.from };
         self.view.store.stand(&standing)?;
         self.show();
-        Ok(())
+        // Whoever asks looks whether it is still kept after it has read.
+        if old { self.view.store.forget_before(self.from) } else { Ok(()) }
     }
 
-    /// Lets go of days that are older than what is kept.
-    fn forget(&mut self) -> Result<(), StoreError> {
-        let Some((keep_ms, moment)) = self.keep_ms.zip(self.moment.as_ref()) else {
-            return Ok(());
-        };
+    /// Moves the first minute that is kept; whether there are days before it.
+    fn raise_from(&mut self) -> bool {
+        let Some((keep_ms, moment)) = self.keep_ms.zip(self.moment.as_ref()) else { return false };
         let day = day_of(Minute::of(moment.epoch.saturating_sub(keep_ms)));
-        if day <= self.from {
-            return Ok(());
-        }
-        self.from = day;
-        self.view.store.forget_before(day)
+        let old = day > self.from;
+        self.from = self.from.max(day);
+        old
     }
 
     fn write_at(&mut self, rows: usize) -> Result<(), StoreError> {

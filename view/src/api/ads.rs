@@ -18,7 +18,6 @@ use super::params::{Known, Params, kept, moment};
 use super::problem::Problem;
 use crate::count::Cells;
 use crate::list::Lists;
-use crate::moment::Moment;
 use crate::view::View;
 
 /// Minutes that are told one by one at most: 31 days.
@@ -117,15 +116,17 @@ pub async fn aggregated_count(
         let mut params = Params::read(query.as_deref())?;
         let filter = params.filter(&view)?;
         let known = params.known(&view, &moment)?;
-        let minutes = minutes(&mut params, &moment, known)?;
+        let (minutes, parameter) = minutes(&mut params, known)?;
         let by_minute = params.word("group_by", &[("minute", true)])?.unwrap_or(false);
         params.end(&["from", "to", "filter", "state", "group_by", "as_of"])?;
         if by_minute && minutes.end.0 - minutes.start.0 > MINUTES_MAX {
             let most = format!("group_by=minute takes at most {MINUTES_MAX} minutes, 31 days");
             return Err(Problem::with("group_by", most));
         }
+        let first = minutes.start;
         let cells = Cells { ad: &ad_id, filter, minutes: known.of(minutes) };
         let counts = view.store.counts(&cells, known.at)?;
+        kept(&view, parameter, first)?;
         let count = counts.iter().map(|row| row.clicks).sum();
         let minutes =
             by_minute.then(|| counts.iter().map(|row| MinuteCount::new(row, known)).collect());
@@ -134,14 +135,14 @@ pub async fn aggregated_count(
     Ok(answer.await?.to(&headers))
 }
 
-/// The minutes from `from` to `to`, the last settled one without them.
-fn minutes(params: &mut Params, moment: &Moment, known: Known) -> Result<Range<Minute>, Problem> {
+/// The minutes from `from` to `to`, the last settled one without them, and what asks for the first.
+fn minutes(params: &mut Params, known: Known) -> Result<(Range<Minute>, &'static str), Problem> {
     let [from, to] = ["from", "to"].map(|name| params.time(name));
     let [from, to] = [from?, to?].map(|time| time.map(Minute::of));
     let unsettled = known.unsettled;
     let minutes = match (from, to) {
         // Nothing, if nothing has settled.
-        (None, None) => return Ok(unsettled.minus(1)..unsettled),
+        (None, None) => return Ok((unsettled.minus(1)..unsettled, "from")),
         (None, Some(to)) => to.minus(1)..to,
         // To the end of what is known.
         (Some(from), None) => from..Minute::of(known.at).plus(1).max(from.plus(1)),
@@ -154,8 +155,7 @@ fn minutes(params: &mut Params, moment: &Moment, known: Known) -> Result<Range<M
             format!("to is cut to minutes, and is then at least {}", Minute(from).plus(1)),
         ));
     }
-    let parameter = if from.is_some() { "from" } else { "to" };
-    kept(moment, parameter, minutes.start).map(|()| minutes)
+    Ok((minutes, if from.is_some() { "from" } else { "to" }))
 }
 
 /// The most clicked ads of the minutes of a window, under a filter.
@@ -194,9 +194,9 @@ pub async fn popular_ads(
         let with_counts =
             params.word("counts", &[("false", false), ("true", true)])?.unwrap_or(false);
         params.end(&["count", "window", "filter", "at", "counts", "state", "as_of"])?;
-        kept(&moment, "at", minute)?;
         let lists = Lists { window, filter, minutes: known.of(minute..minute.plus(1)) };
         let mut ads = view.store.list(&lists, known.at)?.map(|row| row.ads).unwrap_or_default();
+        kept(&view, "at", minute)?;
         ads.truncate(count);
         let ad_ids = ads.iter().map(|ad| ad.ad_id.to_string()).collect();
         let popular = |ad: &clicks_dataflows::told::RankedAd| PopularAd {

@@ -169,11 +169,11 @@ pub fn moment(view: &View) -> Result<Arc<Moment>, Problem> {
     })
 }
 
-/// Refuses minutes that were let go.
-pub fn kept(moment: &Moment, parameter: &str, minute: Minute) -> Result<(), Problem> {
-    if minute >= moment.from {
+/// Refuses minutes that were let go; asked again once they were read, as they may go meanwhile.
+pub fn kept(view: &View, parameter: &str, minute: Minute) -> Result<(), Problem> {
+    let first = moment(view)?.from;
+    if minute >= first {
         return Ok(());
     }
-    let first = moment.from;
     Err(Problem::gone(parameter, format!("the view keeps minutes from {first} on")))
 }

@@ -180,11 +180,6 @@ impl Stream {
 
     /// What `moment` changes for the client.
     async fn tell(&mut self, moment: &Arc<Moment>) -> Result<(), Problem> {
-        let first = self.at.map(|at| self.view.first_changed(at));
-        if first.is_some_and(|first| first < moment.from) {
-            let kept = format!("{{\"kept_from\":\"{}\"}}", moment.from);
-            self.events.push_back(Event::default().event("gap").data(kept));
-        }
         match self.topic.clone() {
             Topic::Status => {
                 let status = job::shown(&self.view, moment);
@@ -202,7 +197,8 @@ impl Stream {
                             let cells = Cells { ad: &ad, filter, minutes };
                             Ok(view.store.count_changes(&cells, epochs)?)
                         })
-                        .await?
+                        .await
+                        .inspect(|_| self.note_gap(at))?
                     }
                 };
                 let counts = rows.chunk_by(|one, other| one.epoch == other.epoch);
@@ -229,9 +225,19 @@ impl Stream {
         Ok(())
     }
 
+    /// Says that some of what was told after `at` is kept no more, if that is so, once the store
+    /// was asked: days may go meanwhile.
+    fn note_gap(&mut self, at: Epoch) {
+        let from = self.view.moment().map_or(Minute(0), |moment| moment.from);
+        if self.view.first_changed(at) < from {
+            let kept = serde_json::json!({ "kept_from": from.to_string() }).to_string();
+            self.events.push_back(Event::default().event("gap").data(kept));
+        }
+    }
+
     /// The lists that `moment` changes; the newest one for a client that knows none.
     async fn changed_lists(
-        &self,
+        &mut self,
         moment: &Arc<Moment>,
         (window, filter): (u32, FilterId),
     ) -> Result<Vec<RankRow>, Problem> {
@@ -242,7 +248,7 @@ impl Stream {
         }
         let (view, newest) =
             (Arc::clone(&self.view), moment.newest(self.view.rules.options.jump_max_ms));
-        ask(move || match at {
+        let rows = ask(move || match at {
             Some(at) => {
                 let minutes = view.first_changed(at)..Minute(u32::MAX);
                 let lists = Lists { window, filter, minutes };
@@ -252,8 +258,10 @@ impl Stream {
                 let lists = Lists { window, filter, minutes: Minute(0)..newest.plus(1) };
                 Ok(view.store.list(&lists, epoch)?.into_iter().collect())
             }
-        })
-        .await
+        });
+        let rows = rows.await?;
+        at.into_iter().for_each(|at| self.note_gap(at));
+        Ok(rows)
     }
 }
 
