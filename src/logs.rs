@@ -232,6 +232,40 @@ pub enum Missing {
     Deleted,
 }
 
+/// What was read of a commit's rows in one log.
+pub struct Taken {
+    /// How many were whole.
+    pub rows: u64,
+    /// Whether one ended before its LF.
+    pub is_torn: bool,
+    /// The epoch of the commit before.
+    pub after: Epoch,
+}
+
+/// Refuses a commit whose rows are not all there, unless they may rightly be missing.
+///
+/// # Errors
+///
+/// When they may not, or nobody says.
+pub fn check_whole(
+    logs: &mut dyn Logs,
+    log: RowLog,
+    commit: &Commit,
+    taken: &Taken,
+) -> Result<(), Failure> {
+    let is_short = taken.is_torn || logs.is_short(log);
+    let is_fewer = taken.rows < log.stated(commit);
+    if is_short || (is_fewer && logs.missing(log, taken.after)? == Missing::Never) {
+        return Err(Failure::new(format!(
+            "{} does not have the rows of commit {} that its ledger states: `clicks verify` tells \
+             more",
+            logs.name(log),
+            commit.commit,
+        )));
+    }
+    Ok(())
+}
+
 /// When a row was told, if it is one.
 pub fn epoch_of(line: &[u8]) -> Option<Epoch> {
     #[derive(Deserialize)]

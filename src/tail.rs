@@ -14,7 +14,7 @@ use crate::cli::{ResultLog, RowFormat, TailFrom};
 use crate::failure::{Attempt, Failure};
 use crate::jobs::{Found, find};
 use crate::log;
-use crate::logs::{Jobs, Logs, Missing, RowLog};
+use crate::logs::{Jobs, Logs, RowLog, Taken, check_whole};
 
 pub mod table;
 
@@ -176,33 +176,22 @@ impl Tail<'_> {
         commit: &Commit,
         out: &mut dyn Write,
     ) -> Result<bool, Failure> {
-        let mut printed = 0;
-        let mut torn = false;
+        let after = std::mem::replace(&mut self.epoch, commit.epoch.0);
+        let mut taken = Taken { rows: 0, is_torn: false, after };
         let of = self.of;
         for row in self.logs.rows(log, commit)? {
             let line = row?.line;
-            torn = !line.ends_with(b"\n");
-            if torn || of.stop.load(Ordering::Relaxed) {
+            taken.is_torn = !line.ends_with(b"\n");
+            if taken.is_torn || of.stop.load(Ordering::Relaxed) {
                 break;
             }
-            printed += 1;
+            taken.rows += 1;
             if !print_row(of, &line, out)? {
                 return Ok(false);
             }
         }
-        let after = std::mem::replace(&mut self.epoch, commit.epoch.0);
-        if self.is_stopped() {
-            return Ok(true);
-        }
-        let short = torn || self.logs.is_short(log);
-        let fewer = printed < log.stated(commit);
-        if short || (fewer && self.logs.missing(log, after)? == Missing::Never) {
-            return Err(Failure::new(format!(
-                "{} does not have the rows of commit {} that its ledger states: `clicks verify` \
-                 tells more",
-                self.logs.name(log),
-                commit.commit,
-            )));
+        if !self.is_stopped() {
+            check_whole(&mut *self.logs, log, commit, &taken)?;
         }
         Ok(true)
     }

@@ -4,6 +4,7 @@
 //! matched by any of its values. A field that the click lacks matches nothing, so it fails `where`
 //! and passes `not`. Filter 0 takes every click and is always there.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -88,8 +89,8 @@ impl Filters {
     }
 
     /// What people call the filters that were configured, with their numbers.
-    pub fn names(&self) -> impl Iterator<Item = (FilterId, &str)> {
-        self.filters.iter().map(|filter| (filter.id, filter.name.as_str()))
+    pub fn names(&self) -> BTreeMap<FilterId, String> {
+        self.filters.iter().map(|filter| (filter.id, filter.name.clone())).collect()
     }
 
     /// The numbers of the filters that `click` matches, ascending.

@@ -31,6 +31,8 @@ pub fn serve(args: &Serve) -> Result<ExitCode, Failure> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     let stop = stop_flag()?;
     let jobs = results::jobs(&args.results, &args.reach, &stop)?;
+    // Names are what the settings call filters; nothing depends on them.
+    let names = config(&args.reach.config())?.options.filters.names();
     let mut found = find(&*jobs, args.job.as_deref())?;
     let mut listener = Some(listen(args.listen)?);
     let temporary =
@@ -45,7 +47,7 @@ pub fn serve(args: &Serve) -> Result<ExitCode, Failure> {
         };
         stores.insert(found.job.clone(), Arc::clone(&store));
         let keep_ms = args.keep.map(|keep| keep.0);
-        let keeping = Keeping { store, keep_ms, names: names(args)?, stop: &stop };
+        let keeping = Keeping { store, keep_ms, names: names.clone(), stop: &stop };
         let begun = Following::begin(&found.job, jobs.open(&found.job)?, &keeping)?;
         let Some(mut following) = begun else { break };
         if let Some((site, _)) = &served {
@@ -118,10 +120,4 @@ fn tls(args: &Serve) -> Result<Option<Tls>, Failure> {
     };
     let tls = Tls::read(certificate, key).attempt(|| "cannot speak TLS".to_owned());
     tls.map(Some).map_err(Failure::as_refused)
-}
-
-/// What the settings call the filters; nothing depends on it.
-fn names(args: &Serve) -> Result<BTreeMap<u32, String>, Failure> {
-    let filters = config(&args.reach.config())?.options.filters;
-    Ok(filters.names().map(|(id, name)| (id, name.to_owned())).collect())
 }

@@ -34,12 +34,11 @@ pub fn start(
     directory: &TemporaryDirectory,
 ) -> Result<JoinHandle<Result<(), Failure>>, Failure> {
     let listener = listener.try_clone().attempt(|| "cannot serve the page".to_owned())?;
-    let names = showing.config.options.filters.names();
     let served = Served {
         job: showing.config.job.clone(),
         results: directory.inner("results")?,
         store: directory.inner("view")?,
-        names: names.map(|(id, name)| (id, name.to_owned())).collect(),
+        names: showing.config.options.filters.names(),
         stop: Arc::clone(&showing.stop),
     };
     spawn("page", move || served.follow(listener))

@@ -9,7 +9,7 @@ use clicks_dataflows::told::CountRow;
 use fjall::OwnedWriteBatch;
 
 use crate::keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Version};
 
 /// Which clicks are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,29 +88,25 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Cells { ad, filter, minutes } = cells;
         let Some(prefix) = keys::of_ad(ad, *filter) else { return Ok(()) };
-        let ends = [minutes.start, minutes.end].map(|minute| keys::version(&prefix, minute, 0));
-        for day in self.days(minutes.start, minutes.end) {
-            for entry in day.range(&ends[0][..]..&ends[1][..]) {
-                let (key, value) = self.attempt("read", entry.into_inner())?;
-                let row = count(&key, &value, (ad, *filter));
-                each(row.ok_or_else(|| self.damaged("a count that is none"))?);
-            }
+        for version in self.versions(&prefix, minutes) {
+            let row = count(&version?, (ad, *filter));
+            each(row.ok_or_else(|| self.damaged("a count that is none"))?);
         }
         Ok(())
     }
 }
 
-fn count(key: &[u8], value: &[u8], (ad, filter): (&str, FilterId)) -> Option<CountRow> {
-    let (minute, epoch) = keys::minute_and_epoch(key)?;
+fn count(version: &Version, (ad, filter): (&str, FilterId)) -> Option<CountRow> {
+    let Version { minute, epoch, value } = version;
     let (state, numbers) = value.split_first()?;
     let (clicks, was) = numbers.split_first_chunk::<8>()?;
     Some(CountRow {
         ad_id: AdId::from(ad),
-        minute,
+        minute: *minute,
         filter,
         clicks: u64::from_be_bytes(*clicks),
         was: u64::from_be_bytes(was.try_into().ok()?),
-        epoch: Time(epoch),
+        epoch: Time(*epoch),
         state: keys::state(*state)?,
     })
 }

@@ -8,7 +8,7 @@ use clicks_dataflows::told::{RankRow, RankedAd};
 use fjall::OwnedWriteBatch;
 
 use crate::keys;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Version};
 
 /// Which lists are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +43,10 @@ impl Store {
     /// When the store fails.
     pub fn list(&self, lists: &Lists, as_of: Epoch) -> Result<Option<RankRow>, StoreError> {
         let prefix = keys::of_window(lists.window, lists.filter);
-        let ends = lists.ends(&prefix);
-        for day in self.days(lists.minutes.start, lists.minutes.end).into_iter().rev() {
-            for entry in day.range(&ends[0][..]..&ends[1][..]).rev() {
-                let (key, value) = self.attempt("read", entry.into_inner())?;
-                let epoch = keys::minute_and_epoch(&key).map(|(_, epoch)| epoch);
-                if epoch.ok_or_else(|| self.damaged("a list that is none"))? <= as_of {
-                    return self.read_list(&key, &value, lists).map(Some);
-                }
+        for version in self.versions(&prefix, &lists.minutes).rev() {
+            let version = version?;
+            if version.epoch <= as_of {
+                return self.read_list(&version, lists).map(Some);
             }
         }
         Ok(None)
@@ -67,36 +63,32 @@ impl Store {
         (after, upto): (Epoch, Epoch),
     ) -> Result<Vec<RankRow>, StoreError> {
         let prefix = keys::of_window(lists.window, lists.filter);
-        let ends = lists.ends(&prefix);
         let mut changes = Vec::new();
-        for day in self.days(lists.minutes.start, lists.minutes.end) {
-            for entry in day.range(&ends[0][..]..&ends[1][..]) {
-                let (key, value) = self.attempt("read", entry.into_inner())?;
-                let epoch = keys::minute_and_epoch(&key).map(|(_, epoch)| epoch);
-                if epoch.is_some_and(|epoch| after < epoch && epoch <= upto) {
-                    changes.push(self.read_list(&key, &value, lists)?);
-                }
+        for version in self.versions(&prefix, &lists.minutes) {
+            let version = version?;
+            if after < version.epoch && version.epoch <= upto {
+                changes.push(self.read_list(&version, lists)?);
             }
         }
         changes.sort_by_key(|row| row.epoch);
         Ok(changes)
     }
 
-    fn read_list(&self, key: &[u8], value: &[u8], of: &Lists) -> Result<RankRow, StoreError> {
-        list(key, value, of).ok_or_else(|| self.damaged("a list that is none"))
+    fn read_list(&self, version: &Version, of: &Lists) -> Result<RankRow, StoreError> {
+        list(version, of).ok_or_else(|| self.damaged("a list that is none"))
     }
 }
 
-impl Lists {
-    fn ends(&self, prefix: &[u8]) -> [Vec<u8>; 2] {
-        [self.minutes.start, self.minutes.end].map(|minute| keys::version(prefix, minute, 0))
-    }
-}
-
-fn list(key: &[u8], value: &[u8], of: &Lists) -> Option<RankRow> {
-    let (minute, epoch) = keys::minute_and_epoch(key)?;
+fn list(version: &Version, of: &Lists) -> Option<RankRow> {
+    let Version { minute, epoch, value } = version;
     let (state, ads) = value.split_first()?;
     let ads: Vec<RankedAd> = serde_json::from_slice(ads).ok()?;
-    let (window, filter) = (of.window, of.filter);
-    Some(RankRow { filter, window, minute, ads, epoch: Time(epoch), state: keys::state(*state)? })
+    Some(RankRow {
+        filter: of.filter,
+        window: of.window,
+        minute: *minute,
+        ads,
+        epoch: Time(*epoch),
+        state: keys::state(*state)?,
+    })
 }

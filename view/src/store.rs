@@ -9,12 +9,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use clicks_dataflows::time::{MINUTE_MS, Minute};
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch};
+use clicks_dataflows::time::{Epoch, MINUTE_MS, Minute};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, UserValue};
 use serde::{Deserialize, Serialize};
+
+use crate::keys;
 
 /// Minutes of a day.
 const DAY: u32 = 24 * 60;
@@ -74,6 +77,16 @@ impl std::error::Error for StoreError {
             StoreError::Wrong(_) => None,
         }
     }
+}
+
+/// What was told of a key at an epoch.
+pub(crate) struct Version {
+    /// The minute that it is about.
+    pub minute: Minute,
+    /// When it was told.
+    pub epoch: Epoch,
+    /// What was told.
+    pub value: UserValue,
 }
 
 /// A directory of sorted files.
@@ -188,6 +201,22 @@ impl Store {
         }
         let days = self.days.read().unwrap_or_else(PoisonError::into_inner);
         days.range(from.0 / DAY..=(to.0 - 1) / DAY).map(|(_, day)| day.clone()).collect()
+    }
+
+    /// The versions of a key in minutes, by minute and epoch.
+    pub(crate) fn versions(
+        &self,
+        prefix: &[u8],
+        minutes: &Range<Minute>,
+    ) -> impl DoubleEndedIterator<Item = Result<Version, StoreError>> {
+        let ends = [minutes.start, minutes.end].map(|minute| keys::version(prefix, minute, 0));
+        let days = self.days(minutes.start, minutes.end).into_iter();
+        days.flat_map(move |day| day.range(&ends[0][..]..&ends[1][..])).map(|entry| {
+            let (key, value) = self.attempt("read", entry.into_inner())?;
+            let at = keys::minute_and_epoch(&key);
+            let (minute, epoch) = at.ok_or_else(|| self.damaged("a key that is none"))?;
+            Ok(Version { minute, epoch, value })
+        })
     }
 
     /// Lets go of the days that end before `minute`, and of what was told before it began.

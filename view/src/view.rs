@@ -13,7 +13,6 @@ use clicks_dataflows::ledger::Commit;
 use clicks_dataflows::time::{Epoch, MINUTE_MS, Millis, Minute};
 use clicks_dataflows::told::{CountRow, RankRow, RejectRow, State};
 use fjall::OwnedWriteBatch;
-use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::keys;
@@ -194,19 +193,19 @@ impl Follower {
         self.write_at(BATCH)
     }
 
-    /// Takes the commit of the rows before it, whose line is `line`, and shows it.
+    /// Takes the commit of the rows before it, whose line has the SHA-256 `line`, and shows it.
     ///
     /// # Errors
     ///
     /// When the store fails.
-    pub fn commit(&mut self, commit: Commit, line: &[u8]) -> Result<(), StoreError> {
+    pub fn commit(&mut self, commit: Commit, line: String) -> Result<(), StoreError> {
         self.write_at(1)?;
         let before = self.moment.as_ref().map_or(0, |moment| moment.epoch);
         self.changes.close((before, commit.epoch.0));
         let number = commit.commit;
         self.pass(commit);
         let old = self.raise_from();
-        let (opening, line) = (self.view.rules.opening.clone(), sha256(line));
+        let opening = self.view.rules.opening.clone();
         let standing = Standing { format: FORMAT, opening, commit: number, line, from: self.from };
         self.view.store.stand(&standing)?;
         self.show();
@@ -230,9 +229,4 @@ impl Follower {
         let batch = std::mem::replace(&mut self.batch, self.view.store.batch());
         self.view.store.write(batch)
     }
-}
-
-/// The SHA-256 of a line, as hexadecimal digits.
-pub fn sha256(line: &[u8]) -> String {
-    Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect()
 }
